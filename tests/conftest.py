@@ -1,0 +1,17 @@
+"""Fixtures for all tests. No test reaches the network."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder with the published data sets: `CAI_EVAL_DATA`, by default beside the repository."""
+    folder = Path(os.environ.get("CAI_EVAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"the published data sets are not at {folder}; set CAI_EVAL_DATA")
+    return folder

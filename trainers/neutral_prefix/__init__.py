@@ -1,0 +1,78 @@
+"""Text of equal token length and no advice: what any long prefix does to a score.
+
+`neutral.txt` describes places, machines and trades; nobody speaks, asks or recommends in it.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from importlib.resources import files
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from cai_eval.contracts import JSON, Artefact, Input, Kind, PolicySpec, Prefix, Workshop
+from cai_eval.errors import UserError
+from cai_eval.prefixes import encode, make_prefix
+
+
+class NeutralPrefix:
+    """Puts as many tokens of neutral text before every context as `match` has: a control of `hhh-prompt`."""
+
+    name: ClassVar[str] = "neutral-prefix"
+    version: ClassVar[str] = "1"
+    title: ClassVar[str] = "Neutral prefix"
+    inputs: ClassVar[Mapping[str, Input]] = {
+        "start": Input("policy"),
+        "match": Input("policy", default="hhh-prompt"),
+    }
+    output: ClassVar[Kind] = "policy"
+    instant: ClassVar[bool] = True
+
+    class Config(BaseModel):
+        """Nothing to choose."""
+
+        model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def alternatives(self) -> Sequence[Mapping[str, JSON]]:
+        return ({},)
+
+    def run(self, inputs: Mapping[str, Artefact], workshop: Workshop) -> Artefact:
+        """Raises UserError where `match` has no prefix, or no stretch of the text has exactly its length."""
+        start, match = inputs["start"], inputs["match"]
+        assert isinstance(start, PolicySpec)
+        assert isinstance(match, PolicySpec)
+        tokens = len(match.prefix.ids)
+        if not tokens:
+            raise UserError(f"{self.name} has no length to match: name a prompted policy as its input 'match'.")
+        text = workshop.source.text(self.name) or files(__package__).joinpath("neutral.txt").read_text("utf-8")
+        return replace(start, format="plain", prefix=_of_length(workshop.tokenizer(start), text.strip(), tokens))
+
+
+def _of_length(tokenizer: Any, text: str, tokens: int) -> Prefix:
+    """The first stretch of `text` that is exactly `tokens` long and ends with a word.
+
+    The text is taken round and round. A word may be several tokens, so not every start has such a stretch;
+    the first sentence that has one is the start.
+    """
+    for turned in _rotations(text):
+        copies = tokens // len(encode(tokenizer, turned)) + 1
+        long = "\n\n".join([turned] * copies)
+        ends = [word.end() for word in re.finditer(r"\w(?=\W)", long)]
+        shortest = bisect_left(ends, tokens, key=lambda end: len(encode(tokenizer, long[:end])))
+        if shortest < len(ends):
+            prefix = make_prefix(tokenizer, long[: ends[shortest]], f"neutral text, {tokens:,} tokens")
+            if len(prefix.ids) == tokens:
+                return prefix
+    raise UserError(f"no stretch of the neutral text is exactly {tokens:,} tokens long under this model's tokenizer.")
+
+
+def _rotations(text: str) -> Iterator[str]:
+    """The text from its first sentence on, from its second, ..., each followed by what it left out."""
+    yield text
+    for gap in re.finditer(r"(?<=\.)\s+", text):
+        yield f"{text[gap.end() :]}\n\n{text[: gap.start()]}"
