@@ -79,7 +79,7 @@ class Metric:
 
     chance: the value of a guesser; a string names the score of each record that holds the item's own chance.
     transform: applied to the mean and to the ends of its interval on display ("exp": nats → perplexity).
-    family: metrics of one family are alternatives of the same measurement; the primary one is drawn first.
+    primary: the one that taxes and headlines use; the others are drawn smaller or not at all.
     """
 
     name: str
@@ -424,6 +424,7 @@ class Results:
     cells: one row for each cell, indexed by its hash: model, parameters, intervention, seed, benchmark, label (of the
     prefix), prefix_tokens, items, errors, seconds, source, ... (see `cai_eval.study.results`).
     metrics: benchmark → its metrics. details: cell hash → loads that cell's full records, on demand.
+    interventions: name → title, in the order of the suite; the first is the base that taxes are measured against.
     laboratory: set where the models come from a laboratory; every figure then says so.
     """
 
@@ -431,5 +432,5 @@ class Results:
     cells: pd.DataFrame
     metrics: Mapping[str, Sequence[Metric]]
     details: Callable[[str], Sequence[Record]]
-    interventions: Sequence[str]
+    interventions: Mapping[str, str]
     laboratory: str = ""

@@ -1,0 +1,204 @@
+"""Run a plan on this machine: artefacts first, then cells, each resumable at any instant."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from cai_eval import registry
+from cai_eval.contracts import Artefact, Benchmark, Item, Policy, PolicySpec, Record, Scorer, Source
+from cai_eval.errors import UserError
+from cai_eval.study.graph import Node, describe
+from cai_eval.study.plan import Cell, Plan
+from cai_eval.study.store import CellDirectory, RunDirectory
+from cai_eval.study.workshop import Models, NodeWorkshop
+
+#: Items a batch. Batches start at multiples of it whatever was done before, so that a resumed run packs, and
+#: therefore rounds, as an undisturbed one does. It is also what a kill can lose.
+BATCH = 64
+
+
+class Listener:
+    """Hears what the runner does; the command line draws it."""
+
+    def started(self, cell: Cell, done: int) -> None:
+        """A cell begins, with `done` items already in its journal."""
+
+    def advanced(self, cell: Cell, done: int) -> None:
+        """`done` items of the cell are on disk."""
+
+    def finished(self, cell: Cell, failure: str) -> None:
+        """The cell has its result, or says why it has none."""
+
+    def making(self, node: Node, done: float, total: float, note: str) -> None:
+        """A trainer works on a node."""
+
+    def notice(self, text: str) -> None:
+        """Something a reader should know."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """computed and reused: cells. failures: cell or node → one sentence."""
+
+    computed: int
+    reused: int
+    failures: Mapping[str, str]
+
+
+def run_plan(
+    plan: Plan,
+    directory: RunDirectory,
+    models: Models,
+    source: Source,
+    listener: Listener,
+    about: Mapping[str, Any],
+) -> Outcome:
+    """Make every artefact and cell of the plan that is not there yet.
+
+    about: goes into run.json beside the plan (environment, settings). A failing cell is recorded and the study goes
+    on. Raises UserError for what only the user can mend (a full disk), KeyboardInterrupt on Ctrl-C; both resumable.
+    """
+    runner = _Runner(directory, models, source, listener)
+    with directory.lock():
+        directory.write_manifest({**about, **manifest(plan)})
+        todo = [cell for cell in plan.cells if not directory.cell(cell.hash).finished()]
+        for cell in todo:
+            runner.run(cell)
+    return Outcome(len(todo), len(plan.cells) - len(todo), runner.failures)
+
+
+def manifest(plan: Plan) -> dict[str, Any]:
+    """What run.json says of the plan."""
+    return {
+        "suite": plan.suite.model_dump(mode="json"),
+        "interventions": list(plan.interventions),
+        "rungs": [{"label": rung.label, **asdict(rung.base)} for rung in plan.rungs],
+        "cells": [cell.hash for cell in plan.cells],
+        "skipped": [asdict(skip) for skip in plan.skipped],
+        "notes": list(plan.notes),
+    }
+
+
+class _Runner:
+    def __init__(self, directory: RunDirectory, models: Models, source: Source, listener: Listener) -> None:
+        self.directory = directory
+        self.models = models
+        self.source = source
+        self.listener = listener
+        self.failures: dict[str, str] = {}
+        self._artefacts: dict[str, Artefact] = {}
+        self._broken: dict[str, Exception] = {}
+
+    def run(self, cell: Cell) -> None:
+        store = self.directory.cell(cell.hash)
+        summary = cell_summary(cell, self.source)
+        try:
+            self.evaluate(cell, self.artefact(cell.node), store, summary)
+        except UserError:
+            raise
+        except Exception as error:
+            failure = f"{type(error).__name__}: {error}"
+            self.failures[f"{cell.rung}, {cell.intervention}, {cell.benchmark}"] = failure
+            store.fail({**summary, "failure": failure, "traceback": traceback.format_exc()})
+            self.listener.finished(cell, failure)
+        else:
+            self.listener.finished(cell, "")
+
+    def artefact(self, node: Node) -> Artefact:
+        """The node's artefact: known, stored, or made now from its inputs'; what failed once is not tried again."""
+        if node.final and node.artefact is not None:
+            return node.artefact
+        if node.hash in self._artefacts:
+            return self._artefacts[node.hash]
+        if node.hash in self._broken:
+            raise self._broken[node.hash]
+        stored = self.directory.artefact(node.hash)
+        if stored is None:
+            inputs = {slot: self.artefact(below) for slot, below in node.inputs.items()}
+            try:
+                stored = self.make(node, inputs)
+            except Exception as error:
+                self._broken[node.hash] = error
+                raise
+        self._artefacts[node.hash] = stored
+        return stored
+
+    def make(self, node: Node, inputs: Mapping[str, Artefact]) -> Artefact:
+        trainer = registry.create("trainers", node.trainer, node.config)
+        folder = self.directory.artefact_directory(node.hash)
+
+        def report(done: float, total: float, note: str) -> None:
+            self.listener.making(node, done, total, note)
+
+        workshop = NodeWorkshop(folder, node.seed, self.source, self.models, report)
+        made: Artefact = trainer.run(inputs, workshop)
+        self.directory.publish_artefact(node.hash, made, describe(node))
+        return made
+
+    def evaluate(self, cell: Cell, artefact: Artefact, store: CellDirectory, summary: dict[str, Any]) -> None:
+        benchmark: Benchmark = registry.create("benchmarks", cell.plugin, cell.config)
+        records = store.resume()
+        subject = self.models.subject(artefact)
+        self.listener.started(cell, len(records))
+        first, start = len(records), time.perf_counter()
+        with store.journal() as journal:
+            while len(records) < len(cell.items):
+                end = (len(records) // BATCH + 1) * BATCH
+                batch = evaluate_batch(benchmark, subject, cell.items[len(records) : end])
+                journal.add(batch)
+                records += batch
+                self.listener.advanced(cell, len(records))
+        summary |= {
+            "items": len(records),
+            "errors": sum(bool(record.error) for record in records),
+            "seconds": time.perf_counter() - start,
+            "timed_items": len(records) - first,
+            "usage": self.models.usage(artefact),
+            "metrics": [asdict(metric) for metric in benchmark.metrics()],
+        }
+        if records and all(record.error for record in records):
+            raise RuntimeError(f"every item failed, the first with: {records[0].error}")
+        store.publish(records, summary)
+
+
+def evaluate_batch(benchmark: Benchmark, subject: Policy | Scorer, items: Sequence[Item]) -> list[Record]:
+    """One record an item, in order; where the batch raises, its items are tried one by one.
+
+    A record of another item, or a missing one, is a bug of the benchmark's and raises.
+    """
+    try:
+        records = list(benchmark.evaluate(subject, items))
+    except UserError:
+        raise
+    except Exception as error:
+        if len(items) == 1:
+            return [Record.failed(items[0], f"{type(error).__name__}: {error}")]
+        return [record for item in items for record in evaluate_batch(benchmark, subject, [item])]
+    if [record.item for record in records] != [item.id for item in items]:
+        raise RuntimeError(f"benchmark {benchmark.name!r} did not give one record for each item, in order")
+    return records
+
+
+def cell_summary(cell: Cell, source: Source) -> dict[str, Any]:
+    """What cell.json says of a cell before it has run."""
+    policy = cell.node.artefact
+    spec = policy if isinstance(policy, PolicySpec) else None
+    return {
+        "hash": cell.hash,
+        "rung": cell.rung,
+        "parameters": cell.parameters,
+        "intervention": cell.intervention,
+        "seed": cell.run,
+        "benchmark": cell.benchmark,
+        "format": spec.format if spec else "",
+        "label": spec.prefix.label if spec else "",
+        "prefix_tokens": len(spec.prefix.ids) if spec else 0,
+        "tokens": cell.tokens,
+        "excluded": list(cell.excluded),
+        "source": source.name,
+        "lineage": describe(cell.node),
+    }

@@ -1,0 +1,299 @@
+"""The run directory: what is on disk after each step, and what a kill then leaves.
+
+    run.json                      resolved suite, versions, hardware, seeds, and the plan's cells
+    cells/<hash>/journal.jsonl    records of an unfinished cell, appended and synced batch by batch
+    cells/<hash>/records.parquet  all records of a finished cell; published by rename
+    cells/<hash>/cell.json        what the cell was and how it went; written last, so its presence means "finished"
+    artefacts/<hash>/             what a trainer made; `artefact.json` is written last
+    report/                       derived; can be redone from the rest
+
+A `kill -9` loses the batch in flight: a torn last line of a journal is cut off on resume. Nothing is destroyed
+before what replaces it is complete. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from cai_eval.contracts import Artefact, Record
+from cai_eval.errors import UserError
+from cai_eval.study.graph import artefact_from_json, artefact_json
+
+FORMAT = 1  #: raised when an older program could misread a run directory
+_TEXTS = ("item", "cluster", "category", "prompt", "answer", "reference", "error")
+_SCORE = "score."
+
+
+class RunDirectory:
+    """One study's directory. Open it with `create` (to run) or `read` (to report)."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    # -- opening ------------------------------------------------------------------------------------
+
+    @classmethod
+    def read(cls, path: Path) -> RunDirectory:
+        """An existing run. Raises UserError where it is none, or from a newer version."""
+        if not (path / "run.json").is_file():
+            raise UserError(
+                f"{str(path)!r} is not a run directory (no run.json): give the folder that `cai-eval run` named."
+            )
+        run = cls(path)
+        found = run.manifest().get("format")
+        if not isinstance(found, int) or found > FORMAT:
+            raise UserError(
+                f"{str(path)!r} was written by a newer cai-eval (format {found}, this one reads {FORMAT}): update cai-eval."
+            )
+        return run
+
+    @classmethod
+    def create(cls, path: Path, suite: str) -> RunDirectory:
+        """A new run, or an old one of the same suite to go on with. Raises UserError."""
+        if (path / "run.json").exists():
+            run = cls.read(path)
+            if run.manifest().get("suite", {}).get("name") != suite:
+                other = run.manifest().get("suite", {}).get("name")
+                raise UserError(f"{str(path)!r} holds a run of suite {other!r}, not {suite!r}: choose another --out.")
+            return run
+        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+            raise UserError(f"{str(path)!r} exists and is not a run directory: choose another --out.")
+        with disk_errors(path):
+            path.mkdir(parents=True, exist_ok=True)
+            probe = path / ".probe"
+            probe.write_text("")
+            probe.unlink()
+        return cls(path)
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run for writing. Raises UserError where another process does."""
+        with disk_errors(self.path), open(self.path / ".lock", "w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    f"another process is writing to {str(self.path)!r}: wait for it or choose another --out."
+                ) from None
+            yield
+
+    # -- run.json -----------------------------------------------------------------------------------
+
+    def manifest(self) -> dict[str, Any]:
+        """run.json. Raises UserError where it is damaged."""
+        return read_json(self.path / "run.json")
+
+    def write_manifest(self, content: Mapping[str, Any]) -> None:
+        publish_json(self.path / "run.json", {"format": FORMAT, **content})
+
+    # -- cells --------------------------------------------------------------------------------------
+
+    def cell(self, cell_hash: str) -> CellDirectory:
+        return CellDirectory(self.path / "cells" / cell_hash)
+
+    # -- artefacts ----------------------------------------------------------------------------------
+
+    def artefact(self, node_hash: str) -> Artefact | None:
+        """A stored artefact, or None where it is not finished. Paths inside the run directory are made absolute."""
+        manifest = self.path / "artefacts" / node_hash / "artefact.json"
+        if not manifest.is_file():
+            return None
+        data = read_json(manifest)["artefact"]
+        for key in ("model", "path"):
+            if key in data and (manifest.parent / data[key]).exists():
+                data[key] = str(manifest.parent / data[key])
+        return artefact_from_json(data)
+
+    def artefact_directory(self, node_hash: str) -> Path:
+        """The node's own folder, made if missing; a half-finished trainer finds its files there."""
+        path = self.path / "artefacts" / node_hash
+        with disk_errors(path):
+            path.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def publish_artefact(self, node_hash: str, artefact: Artefact, lineage: Mapping[str, Any]) -> None:
+        """Store what a trainer returned, with its lineage; paths are kept relative, so that a run can be moved."""
+        folder = self.artefact_directory(node_hash)
+        data = artefact_json(artefact)
+        for key in ("model", "path"):
+            if key in data and Path(data[key]).is_relative_to(folder):
+                data[key] = str(Path(data[key]).relative_to(folder))
+        publish_json(folder / "artefact.json", {"artefact": data, "lineage": dict(lineage)})
+
+
+class CellDirectory:
+    """The records of one cell."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def summary(self) -> dict[str, Any] | None:
+        """cell.json, or None while the cell is unfinished."""
+        return read_json(self.path / "cell.json") if (self.path / "cell.json").is_file() else None
+
+    def finished(self) -> bool:
+        summary = self.summary()
+        return summary is not None and not summary.get("failure")
+
+    def resume(self) -> list[Record]:
+        """The records in the journal; a torn last line is cut off the file."""
+        journal = self.path / "journal.jsonl"
+        if not journal.exists():
+            return []
+        records, good = [], 0
+        with open(journal, "rb") as handle:
+            for line in handle:
+                try:
+                    if not line.endswith(b"\n"):
+                        break
+                    records.append(Record(**json.loads(line)))
+                except (ValueError, TypeError):
+                    break
+                good += len(line)
+        os.truncate(journal, good)
+        return records
+
+    @contextlib.contextmanager
+    def journal(self) -> Iterator[Journal]:
+        """Append to the journal; what `add` was given is on disk when it returns."""
+        with disk_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            with open(self.path / "journal.jsonl", "ab") as handle:
+                yield Journal(handle)
+
+    def publish(self, records: Sequence[Record], summary: Mapping[str, Any]) -> None:
+        """Make the cell finished: records, then summary, then the journal goes."""
+        with disk_errors(self.path):
+            write_records(self.path / "records.parquet", records)
+            publish_json(self.path / "cell.json", summary)
+            (self.path / "journal.jsonl").unlink(missing_ok=True)
+
+    def fail(self, summary: Mapping[str, Any]) -> None:
+        """Say why a cell has no result; the next run tries again, from the journal."""
+        with disk_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
+            publish_json(self.path / "cell.json", summary)
+
+    def records(self) -> list[Record]:
+        """All records of a finished cell. Raises UserError where the file is damaged."""
+        frame = self.frame()
+        scores = [name for name in frame if name.startswith(_SCORE)]
+        rows = frame.to_dict("records")
+        return [
+            Record(
+                **{name: row[name] for name in _TEXTS},
+                scores={name[len(_SCORE) :]: row[name] for name in scores if row[name] == row[name]},
+                details=json.loads(row["details"]),
+            )
+            for row in rows
+        ]
+
+    def frame(self, columns: Sequence[str] | None = None) -> Any:
+        """The records as a pandas frame with one `score.<metric>` column a metric."""
+        import pandas as pd
+
+        try:
+            return pd.read_parquet(self.path / "records.parquet", columns=columns)
+        except Exception as error:
+            raise UserError(
+                f"{str(self.path / 'records.parquet')!r} cannot be read ({type(error).__name__}): delete the folder "
+                f"{self.path.name} and run the same command again."
+            ) from error
+
+
+class Journal:
+    """An open journal."""
+
+    def __init__(self, handle: IO[bytes]) -> None:
+        self._handle = handle
+
+    def add(self, records: Sequence[Record]) -> None:
+        lines = "".join(json.dumps(asdict(record), default=_plain) + "\n" for record in records)
+        self._handle.write(lines.encode("ascii"))
+        self._handle.flush()
+        os.fsync(self._handle.fileno())
+
+
+def write_records(path: Path, records: Sequence[Record]) -> None:
+    """Records as Parquet: texts, details as JSON, one float column a metric (NaN: does not apply)."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    names = sorted({name for record in records for name in record.scores})
+    columns = {text: pa.array([_text(getattr(record, text)) for record in records], pa.string()) for text in _TEXTS}
+    columns["details"] = pa.array(
+        [_text(json.dumps(dict(record.details), ensure_ascii=False, default=_plain)) for record in records],
+        pa.string(),
+    )
+    for name in names:
+        values = [float(record.scores.get(name, "nan")) for record in records]
+        columns[_SCORE + name] = pa.array(values, pa.float64())
+    temporary = path.with_name(path.name + ".tmp")
+    pq.write_table(pa.table(columns), temporary, compression="zstd")
+    _replace(temporary, path)
+
+
+def publish_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON so that a reader sees the old file or the new one, never half of either."""
+    with disk_errors(path):
+        temporary = path.with_name(path.name + ".tmp")
+        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False, default=_plain), encoding="utf-8")
+        _replace(temporary, path)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from disk. Raises UserError where it is damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError("not an object")
+    except (OSError, ValueError) as error:
+        raise UserError(f"{str(path)!r} cannot be read ({error}): delete it and run the same command again.") from error
+    return content
+
+
+def free_space(path: Path) -> int:
+    """Bytes free on the disk that holds `path` or its nearest existing parent."""
+    while not path.exists():
+        path = path.parent
+    return shutil.disk_usage(path).free
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn what a disk refuses into one sentence."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise UserError(f"no space is left for {str(path)!r}: free some and run the same command again.") from error
+        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG}:
+            raise UserError(f"cannot write to {str(path)!r} ({error.strerror}): choose another --out.") from error
+        raise
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    with open(temporary, "rb") as handle:
+        os.fsync(handle.fileno())
+    os.replace(temporary, path)
+
+
+def _plain(value: Any) -> Any:
+    """JSON for numpy scalars and arrays that a benchmark left in its details."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    return str(value)
+
+
+def _text(value: str) -> str:
+    """Lone surrogates, which a model's broken bytes can leave, are written as escapes."""
+    return value.encode("utf-8", "backslashreplace").decode("utf-8")

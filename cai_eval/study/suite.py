@@ -1,0 +1,138 @@
+"""Suites: what a study compares, as YAML, validated before anything runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from cai_eval import registry
+from cai_eval.config import load_yaml
+from cai_eval.errors import UserError, unknown
+
+
+class Part(BaseModel):
+    """Shared by all parts of a suite file: unknown keys are refused, nothing changes after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Intervention(Part):
+    """One curve of the study.
+
+    inputs: overrides of the trainer's named inputs, as references ("base", "NAME", "NAME@largest").
+    seeds: how many times to train; each makes its own node, all belong to one curve.
+    """
+
+    trainer: str
+    title: str = ""
+    config: dict[str, Any] = Field(default_factory=dict)
+    inputs: dict[str, str] = Field(default_factory=dict)
+    seeds: int = Field(default=1, ge=1)
+
+
+class Measurement(Part):
+    """One benchmark of the study with its config."""
+
+    benchmark: str
+    config: dict[str, Any] = Field(default_factory=dict)
+
+
+class Suite(Part):
+    """models × interventions × benchmarks, with the reports to draw.
+
+    The first intervention is the base that taxes are measured against.
+    """
+
+    name: str
+    title: str
+    description: str = ""
+    ladder: str
+    interventions: dict[str, Intervention] = Field(min_length=1)
+    benchmarks: dict[str, Measurement] = Field(min_length=1)
+    reports: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @field_validator("interventions", "benchmarks", mode="before")
+    @classmethod
+    def _bare_names(cls, value: Any, info: Any) -> Any:
+        """`hhh:` with nothing behind it means the plug-in of that name with its defaults."""
+        key = {"interventions": "trainer", "benchmarks": "benchmark"}[info.field_name]
+        if not isinstance(value, Mapping):
+            return value
+        return {
+            name: ({key: name, **(part or {})} if part is None or isinstance(part, Mapping) else part)
+            for name, part in value.items()
+        }
+
+    def extended(self, interventions: Iterable[str] = (), benchmarks: Iterable[str] = ()) -> Suite:
+        """The suite with plug-ins added that it does not name itself (`lm-eval:hellaswag`), with their defaults.
+
+        Raises UserError for a name that is neither in the suite nor installed.
+        """
+        return self.model_copy(
+            update={
+                "interventions": _added(interventions, self.interventions, "trainers", "intervention", _intervention),
+                "benchmarks": _added(benchmarks, self.benchmarks, "benchmarks", "benchmark", _measurement),
+            }
+        )
+
+    def validate_plugins(self) -> None:
+        """Raise UserError for a plug-in that does not exist, a config it refuses, or a reference to nothing."""
+        for name, intervention in self.interventions.items():
+            trainer = registry.create("trainers", intervention.trainer, intervention.config)
+            for slot, reference in intervention.inputs.items():
+                if slot not in trainer.inputs:
+                    raise unknown(f"input of {name!r}", slot, trainer.inputs)
+                target = reference.partition("@")[0]
+                if target != "base" and target not in self.interventions:
+                    raise unknown(f"intervention in input {slot!r} of {name!r}", target, self.interventions)
+        for measurement in self.benchmarks.values():
+            registry.create("benchmarks", measurement.benchmark, measurement.config)
+        for report, config in self.reports.items():
+            registry.create("reports", report, config)
+
+
+def _intervention(name: str) -> Intervention:
+    return Intervention(trainer=name)
+
+
+def _measurement(name: str) -> Measurement:
+    return Measurement(benchmark=name)
+
+
+P = TypeVar("P", bound=Part)
+
+
+def _added(
+    wanted: Iterable[str], own: Mapping[str, P], group: str, kind: str, make: Callable[[str], P]
+) -> dict[str, P]:
+    parts = dict(own)
+    installed = registry.names(group)
+    for name in wanted:
+        if name not in own and name.partition(":")[0] not in installed:
+            raise unknown(kind, name, {*own, *installed})
+        parts.setdefault(name, make(name))
+    return parts
+
+
+def names() -> list[str]:
+    """The suites that ship with the package."""
+    return sorted(Path(str(p)).stem for p in files("cai_eval.suites").iterdir() if str(p).endswith(".yaml"))
+
+
+def load_suite(name_or_path: str) -> Suite:
+    """A shipped suite by name, or a user's own file. Raises UserError."""
+    path = Path(name_or_path)
+    if name_or_path not in names():
+        if path.suffix not in {".yaml", ".yml"}:
+            raise unknown("suite", name_or_path, names())
+        if not path.is_file():
+            raise UserError(f"suite file {name_or_path!r} does not exist: check the path.")
+    else:
+        path = Path(str(files("cai_eval.suites") / f"{name_or_path}.yaml"))
+    suite = load_yaml(path, Suite)
+    suite.validate_plugins()
+    return suite
