@@ -29,7 +29,7 @@ def make_prefix(tokenizer: Any, text: str, label: str, separator: str = "\n\n") 
         ids = encode(tokenizer, start)
         if all(joint[: len(ids)] == ids for joint in whole):
             return Prefix(ids, start, label, separator[moved:])
-    raise UserError(f"the tokenizer has no token boundary after {text[-20:]!r}; end the prefix with a full word.")
+    raise UserError(f"no token ends with {text[-20:]!r} in this tokenizer; end the prefix in another way.")
 
 
 def encode(tokenizer: Any, text: str) -> tuple[int, ...]:

@@ -60,7 +60,7 @@ def _of_length(tokenizer: Any, text: str, tokens: int) -> Prefix:
     the first sentence that has one is the start.
     """
     for turned in _rotations(text):
-        copies = tokens // len(encode(tokenizer, turned)) + 1
+        copies = tokens // len(encode(tokenizer, turned)) + 2
         long = "\n\n".join([turned] * copies)
         ends = [word.end() for word in re.finditer(r"\w(?=\W)", long)]
         shortest = bisect_left(ends, tokens, key=lambda end: len(encode(tokenizer, long[:end])))
