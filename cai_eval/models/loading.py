@@ -1,0 +1,140 @@
+"""Models, tokenizers and configurations from a directory or the hub, quietly, or one sentence why not."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from cai_eval.errors import UserError
+from cai_eval.models.files import config_file, model_files, tokenizer_directory
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+DTYPES = ("float32", "bfloat16", "float16")
+CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "n_ctx")
+
+
+def load_model(model: str, *, device: str | None = None, dtype: str | None = None) -> PreTrainedModel:
+    """A causal language model in evaluation mode.
+
+    device: "cuda", "cuda:1", "mps", "cpu"; the best there is where None.
+    dtype: one of `DTYPES`; on CUDA bfloat16 where the hardware has it, else float16; elsewhere float32.
+    Raises UserError: what `model_files` refuses, an unknown architecture, weights that do not match the
+    configuration, a device that is not there or too small.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    place = choose_device(device)
+    kind = choose_dtype(dtype, place)
+    directory = model_files(model).directory
+    with quiet():
+        config = load_config(model)
+        try:
+            loaded, report = AutoModelForCausalLM.from_pretrained(
+                directory, config=config, dtype=kind, local_files_only=True, output_loading_info=True
+            )
+        except (ValueError, OSError, RuntimeError) as error:
+            raise UserError(f"model {model!r} cannot be loaded: {_first_sentence(error)}.") from error
+    wanting = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
+    if wanting:
+        raise UserError(
+            f"model {model!r} has no weights that fit {wanting[0]!r} ({len(wanting)} in all): its files do not "
+            "hold the causal language model that its config.json describes."
+        )
+    try:
+        return loaded.to(place).eval()
+    except torch.OutOfMemoryError:
+        raise UserError(f"model {model!r} does not fit on {place}: choose a smaller dtype or another device.") from None
+
+
+def load_tokenizer(model: str) -> PreTrainedTokenizerBase:
+    """The model's tokenizer. Raises UserError where there is none or its files are damaged."""
+    from transformers import AutoTokenizer
+
+    directory = tokenizer_directory(model)
+    with quiet():
+        try:
+            return AutoTokenizer.from_pretrained(directory, local_files_only=True)
+        except Exception as error:  # the tokenizers library raises bare Exception for a damaged file
+            raise UserError(f"the tokenizer of {model!r} cannot be loaded: {_first_sentence(error)}.") from error
+
+
+def load_config(model: str) -> PretrainedConfig:
+    """The model's configuration, without its weights. Raises UserError."""
+    from transformers import AutoConfig
+
+    path = config_file(model)
+    with quiet():
+        try:
+            json.loads(path.read_text(encoding="utf-8"))
+            return AutoConfig.from_pretrained(path.parent, local_files_only=True)
+        except (ValueError, KeyError, OSError) as error:
+            raise UserError(f"the configuration {path} cannot be used: {_first_sentence(error)}.") from error
+
+
+def context_length(config: PretrainedConfig) -> int:
+    """The longest sequence that the model was made for, tokens. Raises UserError where the config is silent."""
+    text = config.get_text_config()
+    for key in CONTEXT_KEYS:
+        value = getattr(text, key, None)
+        if isinstance(value, int) and value > 0:
+            return value
+    raise UserError(f"the {config.model_type!r} configuration states no context length: add max_position_embeddings.")
+
+
+def choose_device(name: str | None) -> torch.device:
+    """The device of that name, or the best there is. Raises UserError where it is not there."""
+    import torch
+
+    if name is None:
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError):
+        raise UserError(f"there is no device {name!r} on this machine: try cpu, cuda or mps.") from None
+    return device
+
+
+def choose_dtype(name: str | None, device: torch.device) -> torch.dtype:
+    """The dtype of that name, or the one that suits the device. Raises UserError for an unknown name."""
+    import torch
+
+    if name is None:
+        if device.type != "cuda":
+            return torch.float32
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
+    if name not in DTYPES:
+        raise UserError(f"unknown dtype {name!r}: choose one of {', '.join(DTYPES)}.")
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps transformers' progress bars, log lines and warnings off the user's terminal."""
+    from transformers.utils import logging as noise
+
+    level, bars = noise.get_verbosity(), noise.is_progress_bar_enabled()
+    noise.set_verbosity(logging.CRITICAL)
+    noise.disable_progress_bar()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        noise.set_verbosity(level)
+        if bars:
+            noise.enable_progress_bar()
+
+
+def _first_sentence(error: BaseException) -> str:
+    text: Any = str(error).strip() or type(error).__name__
+    return " ".join(text.splitlines()[0].split()).rstrip(".")
