@@ -1,0 +1,162 @@
+"""Published data sets: rows from a folder of upstream files, or from the hub.
+
+A benchmark declares `Published` data and asks a `Source` for its rows; `read` turns them into the benchmark's own
+type and names the row that does not have what it needs.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar, cast
+
+from cai_eval.contracts import JSON, Published, Source
+from cai_eval.errors import UserError
+
+Row = dict[str, JSON]
+T = TypeVar("T")
+
+
+class PublishedSource:
+    """Rows as published: from `folder` where it holds the upstream file, else from the hub."""
+
+    name = "published"
+
+    def __init__(self, folder: Path | None = None) -> None:
+        if folder is not None and not folder.is_dir():
+            raise UserError(f"data folder {str(folder)!r} does not exist: give --data an existing folder.")
+        self.folder = folder
+
+    def rows(self, data: Published) -> list[Row]:
+        """Rows of the local file, checked against its checksum where that is known, else of the hub's copy.
+
+        The two differ in schema. A hub configuration "a,b" stands for several; each row then holds its own under
+        "configuration". Raises UserError.
+        """
+        path = find(data, self.folder) if self.folder else None
+        if path is None:
+            return _hub_rows(data, self.folder)
+        verify(data, path)
+        return _file_rows(path)
+
+    def text(self, name: str) -> str | None:
+        """None: texts have their defaults here."""
+        return None
+
+
+def read(source: Source, data: Published, parse: Callable[[Row], T]) -> list[T]:
+    """`parse` of every row; a row that lacks what `parse` needs raises UserError with its number."""
+    parsed = []
+    for number, row in enumerate(source.rows(data), 1):
+        try:
+            parsed.append(parse(row))
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            raise UserError(
+                f"row {number} of {data.name} has not the published schema ({type(error).__name__}: {error}): "
+                f"get {data.file} again from {data.source or 'where it was published'}."
+            ) from error
+    return parsed
+
+
+def item_id(*texts: str) -> str:
+    """An id that depends on the item's text alone, so that it is the same whatever the order of the source's rows."""
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
+
+
+def find(data: Published, folder: Path) -> Path | None:
+    """The upstream file in `folder`: at its upstream path or by its bare name, directly or one folder down.
+
+    The folder that carries the data set's name goes first, then the others in alphabetical order.
+    """
+    below = sorted(path for path in folder.iterdir() if path.is_dir())
+    below.sort(key=lambda path: path.name != data.name)
+    for name in dict.fromkeys((data.file, Path(data.file).name)):
+        for parent in (folder, *below):
+            if (parent / name).is_file():
+                return parent / name
+    return None
+
+
+def verify(data: Published, path: Path) -> None:
+    """Raise UserError where the sha256 of `path` is not the published one; pass where that is not known."""
+    if not data.sha256:
+        return
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != data.sha256:
+        raise UserError(
+            f"{path} is truncated or not the published version of {data.name} (sha256 {found[:12]}…, published "
+            f"{data.sha256[:12]}…): get it again from {data.source or 'where it was published'}, or take it away."
+        )
+
+
+def fetch(data: Published) -> int:
+    """Bring the hub's copy into the hub library's cache, where it is found offline; the number of rows."""
+    return len(_hub_rows(data, None))
+
+
+def _hub_rows(data: Published, folder: Path | None) -> list[Row]:
+    missing = f"{Path(data.file).name} is not in {folder}" if folder else f"{data.name} has no --data folder"
+    if data.hub is None:
+        raise UserError(
+            f"{missing} and is not on the hub: download it from {data.source or 'where it was published'} into a "
+            "folder and pass that as --data DIR."
+        )
+    from datasets import load_dataset
+
+    repository, configurations, split = data.hub
+    rows: list[Row] = []
+    for configuration in configurations.split(","):
+        try:
+            loaded = load_dataset(repository, configuration or None, split=split)
+        except Exception as error:  # datasets, huggingface_hub, httpx and fsspec each raise errors of their own
+            raise UserError(
+                f"{missing} and the hub's {repository} cannot be read ({type(error).__name__}): pass --data DIR "
+                f"with {Path(data.file).name} in it, or run `cai-eval data fetch {data.name}` when online."
+            ) from error
+        rows += [{"configuration": configuration, **row} for row in cast("Iterator[Row]", loaded)]
+    return rows
+
+
+def _file_rows(path: Path) -> list[Row]:
+    try:
+        rows = list(_parsed(path))
+    except (EOFError, OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is damaged or cannot be read ({error}): get it again.") from error
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, Mapping):
+            raise UserError(f"{path}, row {number}: expected an object, found {type(row).__name__}; get it again.")
+    return rows
+
+
+def _parsed(path: Path) -> Iterator[Row]:
+    """Rows of a .jsonl, .jsonl.gz, .json (a list) or .csv (with a header) file."""
+    content = path.read_bytes()
+    if path.suffix == ".gz":
+        content = gzip.decompress(content)
+    text = content.decode("utf-8")
+    match [suffix for suffix in path.suffixes if suffix != ".gz"][-1:]:
+        case [".jsonl"]:
+            # split on "\n" alone: splitlines() would also cut at U+2028, which JSON leaves unescaped
+            for number, line in enumerate(text.split("\n"), 1):
+                if line.strip():
+                    yield _decoded(line, path, number)
+        case [".json"]:
+            yield from _decoded(text, path, 1)
+        case [".csv"]:
+            yield from csv.DictReader(io.StringIO(text, newline=""))
+        case _:
+            raise UserError(f"{path}: expected a .jsonl, .jsonl.gz, .json or .csv file.")
+
+
+def _decoded(text: str, path: Path, line: int) -> JSON:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        where = line + error.lineno - 1
+        raise UserError(f"{path}, line {where}: not valid JSON ({error.msg}); get the file again.") from error
