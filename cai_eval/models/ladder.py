@@ -61,6 +61,11 @@ def ladder_names() -> list[str]:
     return sorted(path.stem for path in _folder().iterdir() if path.suffix == ".yaml")
 
 
+def ladder_path(name: str) -> Path:
+    """The file of a built-in ladder."""
+    return _folder() / f"{name}.yaml"
+
+
 def load_ladder(name: str) -> Ladder:
     """A built-in ladder by name, or a YAML file by path. Raises UserError that names the line."""
     path = Path(name).expanduser()
@@ -68,7 +73,7 @@ def load_ladder(name: str) -> Ladder:
         return load_yaml(path, Ladder)
     if name not in ladder_names():
         raise unknown("ladder", name, ladder_names())
-    return load_yaml(_folder() / f"{name}.yaml", Ladder)
+    return load_yaml(ladder_path(name), Ladder)
 
 
 def from_models(models: Sequence[str]) -> Ladder:

@@ -23,11 +23,11 @@ from cai_eval.study.suite import Measurement, Suite
 
 
 @dataclass(frozen=True)
-class Rung:
+class Base:
     """One untouched model of the ladder. label: how figures name it."""
 
     label: str
-    base: PolicySpec
+    policy: PolicySpec
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Plan:
     """cells: in the order of running, one model after the other."""
 
     suite: Suite
-    rungs: tuple[Rung, ...]
+    bases: tuple[Base, ...]
     interventions: tuple[str, ...]
     cells: tuple[Cell, ...]
     skipped: tuple[Skipped, ...]
@@ -95,7 +95,7 @@ Progress = Callable[[str], None]
 
 def make_plan(
     suite: Suite,
-    rungs: Sequence[Rung],
+    bases: Sequence[Base],
     source: Source,
     load_tokenizer: Callable[[str], Any],
     *,
@@ -108,39 +108,39 @@ def make_plan(
 ) -> Plan:
     """Lay out a study.
 
-    rungs: smallest first. limit: items a benchmark, drawn by hash so that a smaller limit is a subset of a larger one.
+    bases: smallest first. limit: items a benchmark, drawn by hash so that a smaller limit is a subset of a larger one.
     seed: of training and of generation. settings: what else changes answers (dtype), part of each cell's hash.
     Raises UserError where nothing is left to run.
     """
     suite = suite.extended(interventions or (), benchmarks or ())
     chosen = tuple(interventions or suite.interventions)
-    graph = Graph(suite, [rung.base for rung in rungs], source, load_tokenizer, seed)
-    planner = _Planner(graph, rungs, source, chosen, {"seed": seed, **(settings or {})})
+    graph = Graph(suite, [base.policy for base in bases], source, load_tokenizer, seed)
+    planner = _Planner(graph, bases, source, chosen, {"seed": seed, **(settings or {})})
     cells: list[Cell] = []
     for name in benchmarks or suite.benchmarks:
         progress(f"planning {name}")
         cells += planner.cells(name, suite.benchmarks[name], limit)
-    order = {rung.label: position for position, rung in enumerate(rungs)}
+    order = {base.label: position for position, base in enumerate(bases)}
     cells.sort(key=lambda cell: order[cell.rung])
     if not cells:
         reasons = "; ".join(dict.fromkeys(skip.reason for skip in planner.skipped))
         raise UserError(
             f"nothing is left to run ({reasons}): take models with a larger context, or fewer interventions."
         )
-    return Plan(suite, tuple(rungs), chosen, tuple(cells), tuple(planner.skipped), tuple(planner.notes))
+    return Plan(suite, tuple(bases), chosen, tuple(cells), tuple(planner.skipped), tuple(planner.notes))
 
 
 class _Planner:
     def __init__(
         self,
         graph: Graph,
-        rungs: Sequence[Rung],
+        bases: Sequence[Base],
         source: Source,
         interventions: Sequence[str],
         identity: Mapping[str, Any],
     ) -> None:
         self.graph = graph
-        self.rungs = rungs
+        self.bases = bases
         self.source = source
         self.interventions = interventions
         self.identity = identity
@@ -167,15 +167,15 @@ class _Planner:
         for intervention in self.interventions:
             if intervention in left_out:
                 continue
-            for position, rung in enumerate(self.rungs):
+            for position, base in enumerate(self.bases):
                 for run in range(self.graph.part(intervention).seeds):
                     node = self.graph.node(intervention, position, choice, run)
                     if node.kind not in benchmark.accepts:
                         continue
                     tokens = sum(length.total for length in self._measure(benchmark, kept, node)) if asks else 0
                     yield Cell(
-                        rung=rung.label,
-                        parameters=rung.base.parameters,
+                        rung=base.label,
+                        parameters=base.policy.parameters,
                         intervention=intervention,
                         run=run,
                         benchmark=name,
@@ -191,12 +191,12 @@ class _Planner:
     def _kept(self, name: str, benchmark: Benchmark, items: Sequence[Item]) -> list[Item]:
         """The items that fit every rung's context without a prefix, in each format that the study uses."""
         worst = [0] * len(items)
-        room = min(rung.base.context for rung in self.rungs)
+        room = min(base.policy.context for base in self.bases)
         formats = {self.graph.node(name, 0, {}).policy.format for name in self._policies()}
-        for position in range(len(self.rungs)):
-            base = self.graph.base(position)
+        for position in range(len(self.bases)):
+            untouched = self.graph.base(position)
             for style in sorted(formats):
-                node = replace(base, artefact=replace(base.policy, format=style))
+                node = replace(untouched, artefact=replace(untouched.policy, format=style))
                 lengths = self._measure(benchmark, items, node)
                 worst = [max(pair) for pair in zip(worst, (length.longest for length in lengths), strict=True)]
         kept = [item for item, longest in zip(items, worst, strict=True) if longest <= room]
@@ -247,7 +247,7 @@ class _Planner:
     ) -> int:
         """By how many tokens the longest item overruns the context behind this prefix, at the worst rung."""
         worst = -(1 << 62)
-        for position in range(len(self.rungs)):
+        for position in range(len(self.bases)):
             node = self.graph.node(intervention, position, choice)
             if node.kind != "policy":
                 continue

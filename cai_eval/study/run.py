@@ -76,7 +76,7 @@ def manifest(plan: Plan) -> dict[str, Any]:
     return {
         "suite": plan.suite.model_dump(mode="json"),
         "interventions": list(plan.interventions),
-        "rungs": [{"label": rung.label, **asdict(rung.base)} for rung in plan.rungs],
+        "rungs": [{"label": base.label, **asdict(base.policy)} for base in plan.bases],
         "cells": [cell.hash for cell in plan.cells],
         "skipped": [asdict(skip) for skip in plan.skipped],
         "notes": list(plan.notes),

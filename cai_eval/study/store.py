@@ -52,7 +52,7 @@ class RunDirectory:
         found = run.manifest().get("format")
         if not isinstance(found, int) or found > FORMAT:
             raise UserError(
-                f"{str(path)!r} was written by a newer cai-eval (format {found}, this one reads {FORMAT}): update cai-eval."
+                f"{str(path)!r} was written by a newer cai-eval (format {found}, not {FORMAT}): update cai-eval."
             )
         return run
 

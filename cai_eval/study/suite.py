@@ -123,6 +123,11 @@ def names() -> list[str]:
     return sorted(Path(str(p)).stem for p in files("cai_eval.suites").iterdir() if str(p).endswith(".yaml"))
 
 
+def suite_path(name: str) -> Path:
+    """The file of a shipped suite."""
+    return Path(str(files("cai_eval.suites") / f"{name}.yaml"))
+
+
 def load_suite(name_or_path: str) -> Suite:
     """A shipped suite by name, or a user's own file. Raises UserError."""
     path = Path(name_or_path)
@@ -132,7 +137,7 @@ def load_suite(name_or_path: str) -> Suite:
         if not path.is_file():
             raise UserError(f"suite file {name_or_path!r} does not exist: check the path.")
     else:
-        path = Path(str(files("cai_eval.suites") / f"{name_or_path}.yaml"))
+        path = suite_path(name_or_path)
     suite = load_yaml(path, Suite)
     suite.validate_plugins()
     return suite

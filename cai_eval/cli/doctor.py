@@ -1,0 +1,49 @@
+"""`cai-eval doctor`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import click
+
+
+@click.command("doctor")
+def command() -> int:
+    """Say what this machine, this installation and the caches offer. Exit code 1 if something is broken."""
+    from cai_eval import registry
+    from cai_eval.caches import cache_directory
+    from cai_eval.provenance import environment
+
+    about = environment()
+    click.echo(f"python {about['python']} on {about['platform']}, {about['cpus']} cores")
+    for package, version in about["packages"].items():
+        click.echo(f"{package} {version}")
+    click.echo(_device())
+    offline = "set: nothing is fetched" if os.environ.get("HF_HUB_OFFLINE") == "1" else "not set"
+    click.echo(f"HF_HUB_OFFLINE is {offline}")
+    cache = cache_directory()
+    used = sum(path.stat().st_size for path in cache.rglob("*") if path.is_file()) if cache.exists() else 0
+    free = shutil.disk_usage(cache if cache.exists() else Path.home()).free
+    click.echo(f"cache: {used / 2**20:,.0f} MiB of models and answers; {free / 2**30:,.0f} GiB free beside it")
+    broken = 0
+    for group in registry.GROUPS:
+        for plugin in registry.describe(group):
+            if plugin.problem:
+                broken += 1
+                click.echo(f"broken: {plugin.problem}")
+    click.echo("all plug-ins load" if not broken else f"{broken} plug-ins do not load")
+    return 1 if broken else 0
+
+
+def _device() -> str:
+    """The device and dtype that a run would take."""
+    from cai_eval.models.loading import choose_device, choose_dtype
+
+    device = choose_device(None)
+    dtype = str(choose_dtype(None, device)).removeprefix("torch.")
+    import torch
+
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"{torch.get_num_threads()} threads"
+    return f"device: {device} ({name}), {dtype} by default"

@@ -1,0 +1,79 @@
+"""`cai-eval list`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+
+import click
+
+Row = dict[str, str]
+
+
+def _suites() -> Iterator[Row]:
+    from cai_eval.study.suite import names, suite_path
+
+    for name in names():
+        yield {"name": name, "title": _title(suite_path(name).read_text(encoding="utf-8"))}
+
+
+def _ladders() -> Iterator[Row]:
+    from cai_eval.models.ladder import ladder_names, ladder_path
+
+    for name in ladder_names():
+        yield {"name": name, "title": _title(ladder_path(name).read_text(encoding="utf-8"))}
+
+
+def _title(yaml: str) -> str:
+    """The top-level title of a shipped YAML file; parsing the whole would cost more than the rest of the command."""
+    return next((line.removeprefix("title:").strip() for line in yaml.splitlines() if line.startswith("title:")), "")
+
+
+def _constitutions() -> Iterator[Row]:
+    from importlib.resources import files
+
+    for path in sorted(files("cai_eval.constitutions").iterdir(), key=str):
+        if path.name.endswith(".yaml"):
+            yield {"name": path.name.removesuffix(".yaml"), "title": _title(path.read_text(encoding="utf-8"))}
+
+
+def _plugins(group: str) -> Callable[[], Iterator[Row]]:
+    def rows() -> Iterator[Row]:
+        from cai_eval.registry import describe
+
+        for plugin in describe(group):
+            row = {"name": plugin.name, "title": plugin.title or plugin.problem}
+            if plugin.package != "cai-eval":
+                row["package"] = plugin.package
+            yield row
+
+    return rows
+
+
+KINDS: dict[str, Callable[[], Iterator[Row]]] = {
+    "suites": _suites,
+    "ladders": _ladders,
+    "benchmarks": _plugins("benchmarks"),
+    "trainers": _plugins("trainers"),
+    "reports": _plugins("reports"),
+    "constitutions": _constitutions,
+}
+
+
+@click.command("list")
+@click.argument("kind", required=False, type=click.Choice(list(KINDS)))
+@click.option("--json", "as_json", is_flag=True, help="For machines.")
+def command(kind: str | None, as_json: bool) -> None:
+    """List what can be named: of one KIND, or of all."""
+    found = {name: list(rows()) for name, rows in KINDS.items() if kind in {None, name}}
+    if as_json:
+        click.echo(json.dumps(found[kind] if kind else found, indent=1))
+        return
+    for name, rows in found.items():
+        click.secho(name, bold=True)
+        width = max((len(row["name"]) for row in rows), default=0)
+        for row in rows:
+            package = f" ({row['package']})" if "package" in row else ""
+            click.echo(f"  {row['name']:<{width}}  {row['title']}{package}")
+        if not rows:
+            click.echo("  none yet")

@@ -1,0 +1,96 @@
+"""`cai-eval run`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cai_eval.cli.options import Names
+
+
+@click.command("run")
+@click.option("--suite", default="alignment-tax", show_default=True, help="A suite's name, or a YAML file of your own.")
+@click.option("--ladder", help="A ladder's name or YAML file; the suite's own by default.")
+@click.option("--models", type=Names(), help="Hub ids or directories, instead of a ladder.")
+@click.option("--interventions", type=Names(), help="Only these.")
+@click.option("--benchmarks", type=Names(), help="Only these; lm-eval:TASK takes any task of lm-eval.")
+@click.option(
+    "--data", type=click.Path(path_type=Path), help="Folder with the upstream data files, instead of the hub."
+)
+@click.option("--out", type=click.Path(path_type=Path), help="The run directory; under runs/ by default.")
+@click.option("--limit", type=click.IntRange(min=1), help="At most this many items a benchmark.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of training and sampling.")
+@click.option("--device", help="cpu, cuda, cuda:1, mps; the best there is by default.")
+@click.option("--dtype", help="float32, bfloat16 or float16; what suits the device by default.")
+@click.option("--dry-run", is_flag=True, help="Show the plan, lengths and what will be left out; load no weights.")
+@click.option(
+    "--json", "as_json", is_flag=True, help="Print the outcome as JSON on standard output, progress on the other."
+)
+def command(dry_run: bool, as_json: bool, out: Path | None, **asked: Any) -> int:
+    """Run a suite and draw its report. The same command again goes on where a stopped one was."""
+    from cai_eval.cli.display import Display
+    from cai_eval.inference.store import open_store
+    from cai_eval.study.session import Order, default_out, prepare
+    from cai_eval.study.store import RunDirectory
+    from cai_eval.study.workshop import Models
+
+    order = Order(**asked)
+    display = Display()
+    store = None if dry_run else open_store(display.notice)
+    models = Models(order.device, order.dtype, store, order.seed)
+    with display.status("planning") as status:
+        session = prepare(order, models, dry=dry_run, progress=status)
+    path = out or default_out(order, session)
+    directory = RunDirectory(path) if dry_run else RunDirectory.create(path, session.plan.suite.name)
+    display.plan(session, directory)
+    if dry_run:
+        if as_json:
+            click.echo(json.dumps(plan_json(session), indent=1))
+        return 0
+
+    from cai_eval.provenance import environment
+    from cai_eval.study.report import draw_report
+    from cai_eval.study.run import run_plan
+
+    about = {
+        "laboratory": session.laboratory,
+        "ladder": session.ladder,
+        "settings": {"seed": order.seed, "limit": order.limit, "dtype": session.dtype, "device": order.device},
+        "environment": environment(),
+    }
+    with display.running(session.plan) as listener:
+        outcome = run_plan(session.plan, directory, models, session.source, listener, about)
+    with display.status("drawing the report"):
+        report = draw_report([path], path / "report")
+    display.outcome(path, outcome, report)
+    if as_json:
+        from cai_eval.study.analysis import outcome_json
+
+        about_run = {"run": str(path), "report": str(report), "failures": dict(outcome.failures)}
+        click.echo(json.dumps({**about_run, **outcome_json([path])}, indent=1))
+    return 1 if outcome.failures else 0
+
+
+def plan_json(session: Any) -> dict[str, Any]:
+    """The plan for machines."""
+    return {
+        "cells": [
+            {
+                "hash": cell.hash,
+                "rung": cell.rung,
+                "parameters": cell.parameters,
+                "intervention": cell.intervention,
+                "benchmark": cell.benchmark,
+                "items": len(cell.items),
+                "excluded": list(cell.excluded),
+                "tokens": cell.tokens,
+                "prefix_tokens": len(cell.node.policy.prefix.ids) if cell.node.kind == "policy" else 0,
+            }
+            for cell in session.plan.cells
+        ],
+        "skipped": [vars(skip) for skip in session.plan.skipped],
+        "notes": list(session.plan.notes),
+    }

@@ -1,0 +1,37 @@
+"""The outcome in brief, for the terminal and for machines: scores and taxes with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cai_eval.study.results import load_results
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cai_eval.contracts import Results
+
+
+def headline(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Scores and taxes of every benchmark by its primary metric (see `pages.comparisons` for the columns)."""
+    import pandas as pd
+
+    from cai_eval.pages import comparisons
+
+    measures = {name: comparisons.primary(metrics) for name, metrics in results.metrics.items()}
+    tables = [comparisons.scores(results, name, metric) for name, metric in measures.items()]
+    scores = pd.concat(tables, ignore_index=True)
+    return scores[scores["category"] == ""], comparisons.taxes(results, measures)
+
+
+def outcome_json(runs: Sequence[Path]) -> dict[str, Any]:
+    """Scores and taxes as JSON rows."""
+    import json
+
+    scores, taxes = headline(load_results(runs))
+    return {
+        "scores": json.loads(scores.to_json(orient="records")),
+        "taxes": json.loads(taxes.to_json(orient="records")),
+    }

@@ -1,0 +1,33 @@
+"""From run directories to the page: no model, no torch, no network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cai_eval import registry
+from cai_eval.study.results import load_results
+from cai_eval.study.store import RunDirectory, disk_errors
+
+
+def draw_report(runs: Sequence[Path], out: Path) -> Path:
+    """Draw the reports that the first run's suite names, over the records of all runs; the path of index.html.
+
+    Raises UserError where no cell is finished or `out` cannot be written.
+    """
+    from cai_eval import pages
+
+    manifest = RunDirectory.read(runs[0]).manifest()
+    results = load_results(runs)
+    reports = [registry.create("reports", name, config) for name, config in manifest["suite"]["reports"].items()]
+    with disk_errors(out):
+        return pages.build(results, reports, provenance(manifest), out)
+
+
+def provenance(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page says of how its numbers were made."""
+    keys = ("suite", "ladder", "laboratory", "settings", "environment", "rungs", "notes", "skipped")
+    about = {key: manifest[key] for key in keys if key in manifest}
+    about["rungs"] = [{**rung, "prefix": None} for rung in manifest["rungs"]]
+    return about

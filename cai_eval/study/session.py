@@ -1,0 +1,101 @@
+"""From what a user asked for to a plan that can run: suite, ladder, models, data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cai_eval.contracts import PolicySpec, Source
+from cai_eval.study.graph import digest
+from cai_eval.study.plan import Base, Plan, make_plan
+from cai_eval.study.suite import load_suite
+from cai_eval.study.workshop import Models
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the user asked for; None: the suite's own.
+
+    models override the ladder. data: folder of upstream files. limit: items a benchmark.
+    """
+
+    suite: str
+    ladder: str | None = None
+    models: tuple[str, ...] = ()
+    interventions: tuple[str, ...] | None = None
+    benchmarks: tuple[str, ...] | None = None
+    data: Path | None = None
+    limit: int | None = None
+    seed: int = 0
+    device: str | None = None
+    dtype: str | None = None
+
+
+@dataclass(frozen=True)
+class Session:
+    """A plan with what it needs to run. laboratory: how pages call the models' world, "" for published data."""
+
+    plan: Plan
+    source: Source
+    ladder: str
+    laboratory: str
+    dtype: str
+
+
+def prepare(
+    order: Order, models: Models, *, dry: bool = False, progress: Callable[[str], None] = lambda note: None
+) -> Session:
+    """Resolve an order. Raises UserError for what cannot be had.
+
+    dry: take hub models by their configuration alone, without weights; their cells then have provisional hashes.
+    """
+    from cai_eval import lab
+    from cai_eval.data import PublishedSource
+    from cai_eval.models import ladder as ladders
+    from cai_eval.models.loading import choose_device, choose_dtype
+
+    suite = load_suite(order.suite)
+    ladder = ladders.from_models(order.models) if order.models else ladders.load_ladder(order.ladder or suite.ladder)
+    laboratory = lab.find(ladder.source) if ladder.source != "published" else None
+    source: Source = laboratory.source() if laboratory else PublishedSource(order.data)
+    paths = [laboratory.model(rung.model, progress) if laboratory else rung.model for rung in ladder.rungs]
+    bases = [_base(path, rung.label, dry, progress) for path, rung in zip(paths, ladder.rungs, strict=True)]
+    dtype = str(choose_dtype(order.dtype, choose_device(order.device))).removeprefix("torch.")
+    plan = make_plan(
+        suite,
+        sorted(bases, key=lambda base: base.policy.parameters),
+        source,
+        models.tokenizer,
+        interventions=order.interventions,
+        benchmarks=order.benchmarks,
+        limit=order.limit,
+        seed=order.seed,
+        settings={"dtype": dtype},
+        progress=progress,
+    )
+    return Session(plan, source, ladder.name, laboratory.title if laboratory else "", dtype)
+
+
+def default_out(order: Order, session: Session) -> Path:
+    """runs/<suite>-<ladder>, with a hash where the order narrows the suite: the same order, the same place."""
+    name = f"{session.plan.suite.name}-{session.ladder}"
+    if order.models:
+        name = f"{session.plan.suite.name}-" + "-".join(base.label for base in session.plan.bases)[:60]
+    asked: Sequence[Any] = (
+        *(order.interventions, order.benchmarks, order.limit, order.seed, order.dtype),
+        Path(order.suite).suffix and order.suite,
+    )
+    return Path("runs") / (f"{name}-{digest(asked)[:6]}" if any(asked) else name)
+
+
+def _base(model: str, label: str, dry: bool, progress: Callable[[str], None]) -> Base:
+    from cai_eval.models.fingerprint import fingerprint
+    from cai_eval.models.loading import context_length, load_config
+    from cai_eval.models.parameters import non_embedding
+
+    progress(f"looking at {label}")
+    config = load_config(model)
+    mark = "" if dry and not Path(model).exists() else fingerprint(model)
+    return Base(label, PolicySpec(model, mark, non_embedding(config), context_length(config)))
