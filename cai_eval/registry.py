@@ -7,6 +7,7 @@ attribute `argument` names the field of its `Config` that takes it.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -35,7 +36,7 @@ def names(group: str) -> list[str]:
     return sorted(_entries(group))
 
 
-def load(group: str, name: str) -> type:
+def load(group: str, name: str) -> type[Any]:
     """The class of a plug-in; an argument in the name is ignored.
 
     Raises UserError: no such name (near ones are offered), a name that two packages claim, a failing import.
@@ -92,11 +93,16 @@ def describe(group: str) -> Iterator[Description]:
         yield Description(name, title, _package(entry), entry.value, problem)
 
 
-@cache
 def _entries(group: str) -> dict[str, tuple[EntryPoint, ...]]:
-    """Name → entry points, more than one where packages collide; scanned once a process."""
+    """Name → entry points, more than one where packages collide."""
     if group not in GROUPS:
         raise ValueError(f"unknown group of plug-ins {group!r}")
+    return _scan(group, tuple(sys.path))
+
+
+@cache
+def _scan(group: str, search_path: tuple[str, ...]) -> dict[str, tuple[EntryPoint, ...]]:
+    """The entry points installed along `search_path` (which is `sys.path`: a new one is another scan)."""
     found: dict[str, tuple[EntryPoint, ...]] = {}
     for entry in entry_points(group=f"cai_eval.{group}"):
         found[entry.name] = (*found.get(entry.name, ()), entry)
