@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,7 +16,8 @@ def published() -> dict[str, Published]:
     """Every data set that an installed benchmark declares, by name."""
     from cai_eval import registry
 
-    return {data.name: data for name in registry.names("benchmarks") for data in registry.load("benchmarks", name).data}
+    benchmarks: list[Any] = [registry.load("benchmarks", name) for name in registry.names("benchmarks")]
+    return {data.name: data for benchmark in benchmarks for data in benchmark.data}
 
 
 def _chosen(names: tuple[str, ...]) -> Iterator[Published]:

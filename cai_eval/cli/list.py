@@ -26,7 +26,9 @@ def _ladders() -> Iterator[Row]:
 
 def _title(yaml: str) -> str:
     """The top-level title of a shipped YAML file; parsing the whole would cost more than the rest of the command."""
-    return next((line.removeprefix("title:").strip() for line in yaml.splitlines() if line.startswith("title:")), "")
+    return next(
+        (line.removeprefix("title:").strip(" '\"") for line in yaml.splitlines() if line.startswith("title:")), ""
+    )
 
 
 def _constitutions() -> Iterator[Row]:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 
-class Names(click.ParamType):
+class Names(click.ParamType[tuple[str, ...]]):
     """Comma-separated names: `--benchmarks hhh,lambada`."""
 
     name = "A,B"

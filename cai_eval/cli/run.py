@@ -31,15 +31,16 @@ from cai_eval.cli.options import Names
 )
 def command(dry_run: bool, as_json: bool, out: Path | None, **asked: Any) -> int:
     """Run a suite and draw its report. The same command again goes on where a stopped one was."""
+    from cai_eval.caches import cache_directory
     from cai_eval.cli.display import Display
-    from cai_eval.inference.store import open_store
+    from cai_eval.inference.store import ResponseStore
     from cai_eval.study.session import Order, default_out, prepare
     from cai_eval.study.store import RunDirectory
     from cai_eval.study.workshop import Models
 
     order = Order(**asked)
     display = Display()
-    store = None if dry_run else open_store(display.notice)
+    store = None if dry_run else ResponseStore(cache_directory() / "answers.sqlite")
     models = Models(order.device, order.dtype, store, order.seed)
     with display.status("planning") as status:
         session = prepare(order, models, dry=dry_run, progress=status)

@@ -199,7 +199,7 @@ class Graph:
 
     def _references(self, intervention: str) -> dict[str, str]:
         part = self.part(intervention)
-        trainer = registry.load("trainers", part.trainer)
+        trainer: Any = registry.load("trainers", part.trainer)
         references = {}
         for slot, need in trainer.inputs.items():
             reference = part.inputs.get(slot, need.default)

@@ -22,7 +22,8 @@ def draw_report(runs: Sequence[Path], out: Path) -> Path:
     results = load_results(runs)
     reports = [registry.create("reports", name, config) for name, config in manifest["suite"]["reports"].items()]
     with disk_errors(out):
-        return pages.build(results, reports, provenance(manifest), out)
+        page: Path = pages.build(results, reports, provenance(manifest), out)
+    return page
 
 
 def provenance(manifest: Mapping[str, Any]) -> dict[str, Any]:

@@ -143,6 +143,10 @@ class _Runner:
         benchmark: Benchmark = registry.create("benchmarks", cell.plugin, cell.config)
         records = store.resume()
         subject = self.models.subject(artefact)
+        before = self.models.usage(artefact)
+        summary["notice"] = self.models.notice(artefact)
+        if summary["notice"]:
+            self.listener.notice(f"{cell.rung}: {summary['notice']}")
         self.listener.started(cell, len(records))
         first, start = len(records), time.perf_counter()
         with store.journal() as journal:
@@ -152,12 +156,17 @@ class _Runner:
                 journal.add(batch)
                 records += batch
                 self.listener.advanced(cell, len(records))
+        after = self.models.usage(artefact)
         summary |= {
             "items": len(records),
             "errors": sum(bool(record.error) for record in records),
             "seconds": time.perf_counter() - start,
             "timed_items": len(records) - first,
-            "usage": self.models.usage(artefact),
+            "usage": {
+                "sent_tokens": after.sent - before.sent,
+                "unique_tokens": after.unique - before.unique,
+                "cache_bytes": after.cache_bytes,
+            },
             "metrics": [asdict(metric) for metric in benchmark.metrics()],
         }
         if records and all(record.error for record in records):

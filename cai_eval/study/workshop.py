@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from cai_eval.contracts import Artefact, DatasetSpec, Policy, PolicySpec, Scorer
 from cai_eval.errors import UserError
 
 if TYPE_CHECKING:
-    from cai_eval.inference.logprobs import Engine
+    from cai_eval.inference.logprobs import Engine, Usage
     from cai_eval.inference.policy import LanguageModelPolicy
     from cai_eval.inference.store import ResponseStore
 
@@ -60,11 +60,23 @@ class Models:
 
         return LanguageModelPolicy(spec, self.engine(spec), self.tokenizer(spec.model), self.store, self.seed)
 
+    def usage(self, artefact: Artefact) -> Usage:
+        """What the artefact's engine has done so far; a copy."""
+        return replace(self.engine(_policy(artefact)).usage)
+
+    def notice(self, artefact: Artefact) -> str:
+        """Why the artefact's model is not served by the shared prefix, or ""."""
+        return self.engine(_policy(artefact)).notice
+
     def subject(self, artefact: Artefact) -> Policy | Scorer:
         """What a benchmark is put to."""
-        if isinstance(artefact, PolicySpec):
-            return self.policy(artefact)
-        raise UserError("this version of cai-eval cannot run scorers: they come with the preference models.")
+        return self.policy(_policy(artefact))
+
+
+def _policy(artefact: Artefact) -> PolicySpec:
+    if not isinstance(artefact, PolicySpec):
+        raise UserError("this version of cai-eval runs no scorers: put the benchmark to policies.")
+    return artefact
 
 
 @dataclass(frozen=True)
@@ -84,7 +96,7 @@ class NodeWorkshop:
         return self.models.policy(spec)
 
     def scorer(self, spec: ScorerSpec) -> Scorer:
-        raise UserError("this version of cai-eval cannot run scorers: they come with the preference models.")
+        raise UserError("this version of cai-eval runs no scorers: give the trainer policies and data sets.")
 
     def rows(self, spec: DatasetSpec) -> Iterator[dict[str, Any]]:
         with open(spec.path, encoding="utf-8") as handle:
