@@ -1,0 +1,166 @@
+"""Scoring with every distinct token sent once: segments for what is long and shared, packed rows for the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from .attention import Segment, SegmentStack, attending
+from .forward import Budget, Ints, Usage, predicting_at, score
+from .segments import SegmentCache, concatenate
+from .trie import SEGMENT_TOKENS, Branch, Plan, Row, plan
+
+#: Tokens of a segment that go through the model at once.
+CHUNK = 512
+
+_NO_TARGETS = np.empty((0, 3), np.int64)
+
+
+class _Answers:
+    """The targets of a plan, looked up by unit, and what has been found for them."""
+
+    def __init__(self, layout: Plan) -> None:
+        self._order = np.argsort(layout.targets[:, 0], kind="stable")
+        self._table = layout.targets[self._order]
+        self._bounds = np.searchsorted(self._table[:, 0], np.arange(layout.units + 1))
+        self.values = np.full(len(self._table), np.nan)
+        self.greedy = np.zeros(len(self._table), np.bool_)
+
+    def wanted(self, unit: int) -> Ints:
+        """[targets of the unit, 3]: number of the target, offset that predicts it, its id."""
+        here = slice(self._bounds[unit], self._bounds[unit + 1])
+        return np.column_stack([self._order[here], self._table[here, 1:]])
+
+    def fill(self, numbers: Ints, found: tuple[NDArray[np.float64], NDArray[np.bool_]]) -> None:
+        """Note log-probabilities and greedy flags of the targets with these numbers."""
+        self.values[numbers], self.greedy[numbers] = found
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A row and its targets."""
+
+    row: Row
+    wanted: Ints
+
+
+class SharedScorer:
+    """Exact log-probabilities behind shared segments, for models whose attention allows it (see `support`)."""
+
+    def __init__(self, model: Any, row_tokens: int, budget: Budget, usage: Usage) -> None:
+        self.model = model
+        self.row_tokens = row_tokens
+        self.budget = budget
+        self.usage = usage
+        self._cache = SegmentCache()
+
+    def segments(self, prefix: tuple[int, ...]) -> SegmentStack:
+        """The prefix as a stack of one segment (none where it is empty), kept for the next call."""
+        return self._cache.extend(SegmentStack(), prefix, self._segment) if prefix else SegmentStack()
+
+    def score(
+        self, prefix: tuple[int, ...], sequences: Sequence[tuple[int, ...]], starts: Sequence[int]
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Log-probabilities (nats) and greedy flags of sequences[i][starts[i]:] behind the prefix, concatenated."""
+        # The last token of the prefix goes along with the rows: first targets are predicted from it.
+        cut = len(prefix) - 1 if len(prefix) > SEGMENT_TOKENS else 0
+        head = prefix[cut:]
+        layout = plan([head + s for s in sequences], [len(head) + s for s in starts], self.row_tokens)
+        self.usage.unique += cut + layout.unique
+        answers = _Answers(layout)
+        left = [(layout.root, self.segments(prefix[:cut]))]
+        while left:
+            branch, stack = left.pop()
+            if branch.ids:
+                stack = self._behind(stack, branch, answers)
+            jobs = [_Job(row, answers.wanted(row.unit)) for row in branch.rows]
+            self.budget.run(jobs, _tokens, _points, lambda batch, s=stack: self._rows(batch, s, answers))
+            left.extend((child, stack) for child in reversed(branch.branches))
+        return answers.values, answers.greedy
+
+    def _behind(self, stack: SegmentStack, branch: Branch, answers: _Answers) -> SegmentStack:
+        """`stack` with the branch's segment, kept for the next call unless targets are predicted inside it."""
+        wanted = answers.wanted(branch.unit)
+        if not len(wanted):
+            return self._cache.extend(stack, branch.ids, self._segment)
+        return stack.push(self._segment(stack, branch.ids, wanted, answers))
+
+    def _segment(
+        self,
+        stack: SegmentStack,
+        ids: tuple[int, ...],
+        wanted: Ints = _NO_TARGETS,
+        answers: _Answers | None = None,
+    ) -> Segment:
+        """Keys and values of `ids` behind `stack`, a chunk at a time so that memory stays bounded."""
+        chunks: list[Segment] = []
+        step = max(1, min(CHUNK, self.budget.tokens, self.budget.points))
+        for start in range(0, len(ids), step):
+            chunk = np.asarray(ids[start : start + step])
+            size = len(chunk)
+            here = wanted[(wanted[:, 1] >= start) & (wanted[:, 1] < start + size)]
+            points, which = np.unique(here[:, 1] - start, return_inverse=True)
+            behind = SegmentStack((*stack.segments, *chunks))
+            positions = behind.length + np.arange(size)
+            mask = torch.ones(1, size, size, dtype=torch.bool, device=self.model.device).tril_()
+            kept: dict[int, tuple[Tensor, Tensor]] = {}
+            logits = self._forward(chunk[None], positions[None], mask, points, behind, kept)
+            keys, values = zip(*(kept[layer] for layer in sorted(kept)), strict=True)
+            chunks.append(Segment(tuple(chunk.tolist()), keys, values))
+            if answers is not None:
+                answers.fill(here[:, 0], score(logits, which, here[:, 2]))
+        segment = concatenate(chunks)
+        held = stack.push(segment).bytes
+        self.usage.cache_bytes = max(self.usage.cache_bytes, held)
+        return segment
+
+    def _rows(self, batch: Sequence[_Job], stack: SegmentStack, answers: _Answers) -> None:
+        """One batch of rows behind `stack`. Pads see themselves alone and are seen by nobody."""
+        longest = max(map(_tokens, batch))
+        ids, depths, ends = np.zeros((3, len(batch), longest), np.int64)
+        ends[:] = np.arange(1, longest + 1)
+        for i, job in enumerate(batch):
+            size = len(job.row.ids)
+            ids[i, :size], depths[i, :size], ends[i, :size] = job.row.ids, job.row.depths, job.row.ends
+        wanted = np.concatenate([job.wanted + [0, i * longest, 0] for i, job in enumerate(batch)])
+        points, which = np.unique(wanted[:, 1], return_inverse=True)
+        order = torch.arange(longest, device=self.model.device)
+        until = torch.from_numpy(ends).to(self.model.device)
+        mask = (order <= order[:, None]) & (order[:, None] < until[:, None, :])
+        logits = self._forward(ids, stack.length + depths, mask, points, stack)
+        answers.fill(wanted[:, 0], score(logits, which, wanted[:, 2]))
+
+    def _forward(
+        self,
+        ids: Ints,
+        positions: Ints,
+        mask: Tensor,
+        points: Ints,
+        stack: SegmentStack,
+        kept: dict[int, tuple[Tensor, Tensor]] | None = None,
+    ) -> Tensor:
+        """Logits [points, vocabulary] at flat indices of [rows, tokens] ids."""
+        device = self.model.device
+        with attending(self.model, stack, mask, kept), predicting_at(self.model, torch.from_numpy(points).to(device)):
+            output = self.model(
+                input_ids=torch.from_numpy(ids).to(device),
+                position_ids=torch.from_numpy(positions).to(device),
+                use_cache=False,
+            )
+        self.usage.sent += ids.size
+        logits: Tensor = output.logits[0]
+        return logits
+
+
+def _tokens(job: _Job) -> int:
+    return len(job.row.ids)
+
+
+def _points(job: _Job) -> int:
+    return len(np.unique(job.wanted[:, 1]))
