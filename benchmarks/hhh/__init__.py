@@ -83,7 +83,7 @@ class HHH:
         form = subject.format
         return score_items(subject, items, lambda item: requests(item, form), self.judge)
 
-    def judge(self, item: Item, scored: Sequence[Scored]) -> Record:
+    def judge(self, item: Item, asked: Sequence[Request], scored: Sequence[Scored]) -> Record:
         """Record of one comparison from the scores of `requests`."""
         good, bad, good_alone, bad_alone = scored
         values: dict[Scoring, tuple[float, float]] = {
@@ -99,7 +99,7 @@ class HHH:
             item.cluster,
             item.category,
             scores={**scores, "margin": margin},
-            prompt=item.data["query"],
+            prompt=asked[0].context,
             answer=chosen,
             reference=item.data["good"],
             details={

@@ -130,7 +130,7 @@ def prompt(item: Item, answers: tuple[str, str], form: Format) -> str:
     return f"{asked}\n\n{stub}" if form == "plain" else render([Turn("Human", asked), Turn("Assistant", stub)])
 
 
-def judge(item: Item, scored: Sequence[Scored]) -> Record:
+def judge(item: Item, asked: Sequence[Request], scored: Sequence[Scored]) -> Record:
     """Record of one comparison from the scores of `requests`."""
     good_first, bad_second, bad_first, good_second = (score.total for score in scored)
     log_odds = ((good_first - bad_second) + (good_second - bad_first)) / 2
@@ -141,7 +141,7 @@ def judge(item: Item, scored: Sequence[Scored]) -> Record:
         item.cluster,
         item.category,
         scores={f"accuracy_{item.category}": 0.5 if tied else float(log_odds > 0)},
-        prompt=item.data["head"],
+        prompt=asked[0].context,
         answer="(a tie)" if tied else good if log_odds > 0 else bad,
         reference=good,
         details={

@@ -107,7 +107,7 @@ def split(row: Row) -> tuple[str, str]:
     return text, word
 
 
-def judge(item: Item, scored: Sequence[Scored]) -> Record:
+def judge(item: Item, asked: Sequence[Request], scored: Sequence[Scored]) -> Record:
     """Record of one passage from the score of its last word."""
     (score,) = scored
     word = item.data["word"]
@@ -116,7 +116,7 @@ def judge(item: Item, scored: Sequence[Scored]) -> Record:
         item.cluster,
         item.category,
         scores={"accuracy": float(score.greedy), "loss": -score.total},
-        prompt=item.data["text"],
+        prompt=asked[0].context,
         answer=word if score.greedy else "(another word)",
         reference=word,
         details={"logprobs": list(score.logprobs)},

@@ -109,7 +109,7 @@ def options(item: Item) -> list[str]:
     return list(dict.fromkeys([*item.data["mc1"], *item.data["mc2"]]))
 
 
-def judge(item: Item, scored: Sequence[Scored]) -> Record:
+def judge(item: Item, asked: Sequence[Request], scored: Sequence[Scored]) -> Record:
     """Record of one question from the scores of `requests`."""
     mc1, mc2 = item.data["mc1"], item.data["mc2"]
     listed = options(item)
@@ -130,7 +130,7 @@ def judge(item: Item, scored: Sequence[Scored]) -> Record:
             "mc1_chance": 1 / len(mc1),
             "mc2_chance": sum(mc2.values()) / len(mc2),
         },
-        prompt=item.data["question"],
+        prompt=asked[0].context,
         answer="(a tie)" if 0 < mc1_credit < 1 else listed[totals.index(max(totals))],
         reference=listed[right],
         details={

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from toy_policy import ToyPolicy, constant
 
 from cai_eval.contracts import Item, Record, Request
-from cai_eval.scoring import score_items, share_of_best
+from cai_eval.scoring import NotScored, put_items, score_items, share_of_best
 
 ITEMS = [Item(name, name, "", {}) for name in ("a", "bb", "ccc")]
 
@@ -15,7 +15,8 @@ def ask(item: Item) -> list[Request]:
     return [Request(item.id, " yes"), Request(item.id, " no no")]
 
 
-def judge(item: Item, scored) -> Record:
+def judge(item: Item, asked, scored) -> Record:
+    assert list(asked) == ask(item)
     return Record(item.id, item.cluster, scores={"total": sum(score.total for score in scored)})
 
 
@@ -42,7 +43,7 @@ def test_a_log_probability_that_is_not_finite_gets_no_credit(value):
 def test_an_item_that_does_not_fit_costs_itself_alone():
     records = list(score_items(ToyPolicy(longest=8), ITEMS, ask, judge))
     assert [bool(record.error) for record in records] == [False, False, True]
-    assert "context" in records[2].error
+    assert records[2].error == "too long for a toy"
 
 
 @pytest.mark.parametrize("step", ["ask", "judge"])
@@ -59,6 +60,16 @@ def test_an_item_that_raises_costs_itself_alone(step):
     steps[step] = failing(steps[step])
     records = list(score_items(ToyPolicy(), ITEMS, **steps))
     assert [record.error for record in records] == ["", "KeyError: 'what'", ""]
+
+
+def test_answers_may_be_anything_and_a_judge_may_decline():
+    def upper(item, questions, answers):
+        if item.id == "bb":
+            raise NotScored("no opinion")
+        return Record(item.id, item.cluster, answer=answers[0])
+
+    records = list(put_items(ITEMS, lambda item: [item.id], lambda ids: [i.upper() for i in ids], upper))
+    assert [(record.answer, record.error) for record in records] == [("A", ""), ("", "no opinion"), ("CCC", "")]
 
 
 @given(st.lists(st.floats(-1e4, 0), min_size=1, max_size=8))
