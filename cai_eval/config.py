@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
+from types import UnionType
+from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from cai_eval.errors import UserError
 
@@ -113,13 +114,13 @@ def _short(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _keys(model: Any, location: Location) -> list[str]:
-    """Names of the fields at `location` inside `model`, as far as annotations tell."""
-    models = [model]
-    for part in location:
-        if isinstance(part, str):
-            models = [inner for outer in models for inner in _models(_fields(outer).get(part))]
-    return [name for each in models for name in _fields(each)]
+def _keys(annotation: Any, location: Location) -> list[str]:
+    """Names of the fields of whatever stands at `location`, as far as annotations tell."""
+    known = _fields(annotation)
+    if known:
+        return _keys(known.get(str(location[0])), location[1:]) if location else list(known)
+    below = location if get_origin(annotation) in (Union, UnionType) else location[1:]
+    return [name for inner in get_args(annotation) for name in _keys(inner, below)]
 
 
 def _fields(model: Any) -> dict[str, Any]:
@@ -130,10 +131,3 @@ def _fields(model: Any) -> dict[str, Any]:
         hints = get_type_hints(model)
         return {field.name: hints[field.name] for field in fields(model)}
     return {}
-
-
-def _models(annotation: Any) -> list[Any]:
-    """The models inside an annotation such as `tuple[Rung, ...] | None`."""
-    if _fields(annotation):
-        return [annotation]
-    return [model for argument in get_args(annotation) for model in _models(argument)]

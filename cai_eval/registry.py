@@ -7,11 +7,14 @@ attribute `argument` names the field of its `Config` that takes it.
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from cai_eval.config import Location, validate
@@ -82,15 +85,39 @@ def create(group: str, name: str, config: Mapping[str, Any] | None = None) -> An
 
 
 def describe(group: str) -> Iterator[Description]:
-    """Every plug-in of a group with its title, by name. Imports each; one that fails has a `problem` instead."""
+    """Every plug-in of a group with its title, by name.
+
+    Titles are read from the plug-in's text, so a list costs nothing of what the plug-ins import; a plug-in is
+    imported only where its text does not tell.
+    """
     for name in names(group):
-        entry = _entries(group)[name][0]
-        title, problem = "", ""
-        try:
-            title = getattr(load(group, name), "title", "")
-        except UserError as error:
-            problem = str(error)
-        yield Description(name, title, _package(entry), entry.value, problem)
+        found = _entries(group)[name]
+        title, problem = _written_title(found[0]) if len(found) == 1 else "", ""
+        if not title:
+            try:
+                title = getattr(load(group, name), "title", "")
+            except UserError as error:
+                problem = str(error)
+        yield Description(name, title, _package(found[0]), found[0].value, problem)
+
+
+def _written_title(entry: EntryPoint) -> str:
+    """The literal after `title =` in the plug-in's class, or "" where its module has none."""
+    try:
+        spec = find_spec(entry.module)
+        text = Path(spec.origin or "").read_text(encoding="utf-8") if spec else ""
+        module = ast.parse(text)
+    except (ImportError, OSError, ValueError, SyntaxError):
+        return ""
+    classes = [node for node in module.body if isinstance(node, ast.ClassDef) and node.name == entry.attr]
+    for statement in (statement for node in classes for statement in node.body):
+        match statement:
+            case (
+                ast.Assign(targets=[ast.Name("title")], value=ast.Constant(str() as title))
+                | ast.AnnAssign(target=ast.Name("title"), value=ast.Constant(str() as title))
+            ):
+                return title
+    return ""
 
 
 def _entries(group: str) -> dict[str, tuple[EntryPoint, ...]]:
