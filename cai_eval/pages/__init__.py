@@ -1,0 +1,1 @@
+"""The report page and the house style of its figures. No model is needed here, and no torch."""

@@ -1,0 +1,69 @@
+"""The chart that most figures are made of: one quantity against model size, one curve an intervention."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from cai_eval.pages import style
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+def against_size(
+    ax: Axes,
+    frame: pd.DataFrame,
+    titles: Mapping[str, str],
+    columns: tuple[str, str, str] = ("value", "low", "high"),
+    published: Mapping[str, pd.DataFrame] | None = None,
+    level: tuple[float, str] | None = None,
+    limits: tuple[float, float] | None = None,
+) -> None:
+    """Draw `columns` (estimate, low, high) of `frame` against its `parameters`, with labels at the line ends.
+
+    frame: one row a point, with columns intervention, parameters, cell. titles: intervention → label; their order
+    gives colours. published: label → frame (parameters, value), drawn in grey behind. level: a reference line and
+    its label. limits: of the y axis, where several panels share it.
+    """
+    looks = style.series(list(titles))
+    drawn = [name for name in titles if (frame["intervention"] == name).any()]
+    published = published or {}
+    sizes = [*frame["parameters"], *(x for rows in published.values() for x in rows["parameters"])]
+    style.size_axis(ax, sizes, ticks=frame["parameters"].tolist())
+    ends = []
+    if level is not None:
+        ax.axhline(level[0], color=style.colour("quiet"), linewidth=0.7, dashes=(3, 2), zorder=1)
+        ends.append(style.EndLabel(ax.get_xlim()[1], level[0], level[1], style.colour("quiet")))
+    for label, rows in published.items():
+        x, y = rows["parameters"].to_numpy(float), rows["value"].to_numpy(float)
+        ax.plot(x, y, color=style.colour("published"), linewidth=0.9, marker=".", markersize=2.5, zorder=1)
+        ends.append(style.EndLabel(x[-1], y[-1], label, style.colour("quiet")))
+    for i, name in enumerate(drawn):
+        rows = frame[frame["intervention"] == name].sort_values("parameters")
+        x = rows["parameters"].to_numpy(float)
+        y, low, high = (rows[column].to_numpy(float) for column in columns)
+        dodge = 2.2 * (i - (len(drawn) - 1) / 2)
+        style.curve(ax, x, y, low, high, looks[name], rows["cell"].tolist(), dodge)
+        known = np.flatnonzero(np.isfinite(y))
+        if len(known):
+            ends.append(style.EndLabel(x[known[-1]], y[known[-1]], titles[name], looks[name].colour))
+    ax.autoscale_view(scalex=False)
+    if limits is not None:
+        ax.set_ylim(*limits)
+    style.label_ends(ax, ends)
+
+
+def value_axis(ax: Axes, unit: str, log: bool = False) -> None:
+    """The y axis: fractions as per cent, perplexities on a logarithmic scale. Call it before anything is drawn."""
+    from matplotlib.ticker import PercentFormatter, ScalarFormatter
+
+    if log:
+        ax.set_yscale("log")
+        ax.yaxis.set_major_formatter(ScalarFormatter())
+        ax.yaxis.set_minor_formatter(ScalarFormatter())
+    elif unit == "fraction":
+        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))

@@ -1,0 +1,116 @@
+"""Text, tables and drawings as HTML that cannot break out of its place.
+
+Everything that a model or a user wrote goes through `text`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container, Iterable, Mapping
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from cai_eval.pages import style
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from cai_eval.contracts import Figure, Table
+
+FOLDED_FROM = 24  #: tables with more rows start folded
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+
+
+def text(value: object) -> str:
+    """Escaped for element content and quoted attributes; control, direction and surrogate characters made visible."""
+    return escape(_CONTROLS.sub(lambda found: f"⟨{ord(found[0]):04X}⟩", str(value)), quote=True)
+
+
+def number(value: Any, form: str = "") -> str:
+    """A table's number: true minus signs, a dash where there is none."""
+    if value is None or value != value:
+        return "–"
+    if form:
+        shown = form.format(value)
+    elif isinstance(value, float):
+        shown = f"{value:.3g}"
+    else:
+        shown = f"{value:,}"
+    return text(shown).replace("-", "−")
+
+
+def table(content: Table) -> str:
+    """The rows of a table; numbers stand right. A column `cell` is not shown."""
+    frame = content.frame.drop(columns="cell", errors="ignore")
+    numeric = [_is_number(frame[column]) for column in frame]
+    head = "".join(
+        f'<th scope="col"{_right(right)}>{text(column)}</th>' for column, right in zip(frame, numeric, strict=True)
+    )
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f"<td{_right(right)}>{number(value, content.formats.get(column, ''))}</td>"
+            if right
+            else f'<td dir="auto">{"" if value is None or value != value else text(value)}</td>'
+            for column, right, value in zip(frame.columns, numeric, row, strict=True)
+        )
+        + "</tr>"
+        for row in frame.itertuples(index=False, name=None)
+    )
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _right(right: bool) -> str:
+    return ' class="number"' if right else ""
+
+
+def _is_number(column: pd.Series[Any]) -> bool:
+    return column.dtype.kind in "iuf"
+
+
+def folded(summary: str, content: str, anchor: str = "", is_open: bool = False) -> str:
+    """Content behind its summary line. anchor: an id that a link can lead to; the page then opens it."""
+    mark = f'<span id="{text(anchor)}"></span>' if anchor else ""
+    return f"<details{' open' if is_open else ''}><summary>{text(summary)}</summary>{mark}{content}</details>"
+
+
+def definitions(values: Mapping[str, Any]) -> str:
+    """Names and values, nested ones as lists of their own."""
+    return "<dl>" + "".join(f"<dt>{text(k)}</dt><dd>{_definition(v)}</dd>" for k, v in values.items()) + "</dl>"
+
+
+def _definition(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return definitions(value) if value else "–"
+    if isinstance(value, (list, tuple)):
+        return bullets(value) if value else "–"
+    return text("–" if value is None or value == "" else value)
+
+
+def bullets(values: Iterable[Any]) -> str:
+    """A list."""
+    return "<ul>" + "".join(f"<li>{_definition(value)}</li>" for value in values) + "</ul>"
+
+
+def drawing(svg: str, figure: Figure, cells: Mapping[str, str], anchors: Container[str]) -> str:
+    """A figure's SVG as part of the page.
+
+    Colours become roles that dark mode can change, ids are made the figure's own, and each point that stands for a cell
+    says which (`cells`: hash → words) and leads to its items where the page has them (`anchors`).
+    """
+
+    def point(found: re.Match[str]) -> str:
+        cell = found[1]
+        target = f' href="#items-{cell}"' if f"items-{cell}" in anchors else ""
+        return f"<a{target}><title>{text(cells.get(cell, ''))}</title>"
+
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.S)
+    svg = svg[svg.index(">") + 1 :].replace("xlink:href", "href").replace(' target="_blank"', "")
+    svg = re.sub(r' id="([^"]+)"', rf' id="{figure.name}-\1"', svg)
+    svg = re.sub(r'(href="#|url\(#)(?!items-)', rf"\1{figure.name}-", svg)
+    svg = re.sub(r'<a href="#items-([^"]+)">', point, svg)
+    for role, (light, _) in style.ROLES.items():
+        svg = svg.replace(light, f"var(--{role})")
+    width, height = figure.figure.get_size_inches()
+    size = f'viewBox="0 0 {width * style.POINTS:g} {height * style.POINTS:g}" style="--inches:{width:g}"'
+    return f'<svg role="img" aria-label="{text(figure.title)}" {size}>{svg}'
