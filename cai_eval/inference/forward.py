@@ -71,7 +71,7 @@ def score(logits: Tensor, which: Ints, ids: Ints) -> tuple[NDArray[np.float64], 
     accumulator = torch.promote_types(logits.dtype, torch.float32)
     step = max(1, SOFTMAX // logits.shape[-1])
     points, targets = (torch.from_numpy(a).to(logits.device) for a in (which, ids))
-    lse = torch.cat([part.to(accumulator).logsumexp(-1) for part in logits.split(step)])
+    lse = torch.cat([part.to(accumulator).logsumexp(-1) for part in torch.split(logits, step)])
     values = logits[points, targets].to(accumulator) - lse[points]
     greedy = (logits.argmax(-1)[points] == targets) & ~values.isnan()
     return values.double().cpu().numpy(), greedy.cpu().numpy()
@@ -112,7 +112,8 @@ class Budget:
 
     def _take(self, left: Sequence[T], size: Callable[[T], int], points: Callable[[T], int]) -> list[T]:
         most = max(1, self.tokens // size(left[0]))
-        total, batch = 0, []
+        total = 0
+        batch: list[T] = []
         for item in left[:most]:
             total += points(item)
             if batch and total > self.points:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,7 @@ class SharedScorer:
             if branch.ids:
                 stack = self._behind(stack, branch, answers)
             jobs = [_Job(row, answers.wanted(row.unit)) for row in branch.rows]
-            self.budget.run(jobs, _tokens, _points, lambda batch, s=stack: self._rows(batch, s, answers))
+            self.budget.run(jobs, _tokens, _points, partial(self._rows, stack, answers))
             left.extend((child, stack) for child in reversed(branch.branches))
         return answers.values, answers.greedy
 
@@ -120,7 +121,7 @@ class SharedScorer:
         self.usage.cache_bytes = max(self.usage.cache_bytes, held)
         return segment
 
-    def _rows(self, batch: Sequence[_Job], stack: SegmentStack, answers: _Answers) -> None:
+    def _rows(self, stack: SegmentStack, answers: _Answers, batch: Sequence[_Job]) -> None:
         """One batch of rows behind `stack`. Pads see themselves alone and are seen by nobody."""
         longest = max(map(_tokens, batch))
         ids, depths, ends = np.zeros((3, len(batch), longest), np.int64)
@@ -128,7 +129,7 @@ class SharedScorer:
         for i, job in enumerate(batch):
             size = len(job.row.ids)
             ids[i, :size], depths[i, :size], ends[i, :size] = job.row.ids, job.row.depths, job.row.ends
-        wanted = np.concatenate([job.wanted + [0, i * longest, 0] for i, job in enumerate(batch)])
+        wanted = np.concatenate([job.wanted + np.array([0, i * longest, 0]) for i, job in enumerate(batch)])
         points, which = np.unique(wanted[:, 1], return_inverse=True)
         order = torch.arange(longest, device=self.model.device)
         until = torch.from_numpy(ends).to(self.model.device)

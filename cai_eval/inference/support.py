@@ -13,7 +13,6 @@ from .plain import PlainScorer
 from .shared import SharedScorer
 from .trie import SEGMENT_TOKENS
 
-
 #: Nats by which two right computations may differ on a short run.
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.25}
 

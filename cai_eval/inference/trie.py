@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,7 +103,7 @@ def plan(sequences: Sequence[Sequence[int]], starts: Sequence[int], row_tokens: 
 def unique_tokens(sequences: Sequence[Ints]) -> int:
     """Nodes of the token trie of the sequences."""
     order = _sorted(sequences)
-    shared = sum(_common(sequences[a], sequences[b]) for a, b in zip(order, order[1:], strict=False))
+    shared = sum(_common(sequences[a], sequences[b]) for a, b in pairwise(order))
     return sum(map(len, sequences)) - shared
 
 
