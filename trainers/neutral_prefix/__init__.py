@@ -1,10 +1,10 @@
 """Text of equal token length and no advice: what any long prefix does to a score.
 
-`neutral.txt` describes places, machines and trades; nobody speaks, asks or recommends in it.
+`neutral.txt` describes places, machines and trades; nobody speaks, asks or recommends in it. It is longer than our
+HHH prompt under the tokenizers that we know; a longer prefix makes it start again.
 """
 
 import re
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.resources import files
@@ -59,16 +59,15 @@ def _of_length(tokenizer: Any, text: str, tokens: int) -> Prefix:
     The text is taken round and round. A word may be several tokens, so not every start has such a stretch;
     the first sentence that has one is the start.
     """
+    copies = tokens // len(encode(tokenizer, text)) + 2
     for turned in _rotations(text):
-        copies = tokens // len(encode(tokenizer, turned)) + 2
         long = "\n\n".join([turned] * copies)
-        ends = [word.end() for word in re.finditer(r"\w(?=\W)", long)]
-        shortest = bisect_left(ends, tokens, key=lambda end: len(encode(tokenizer, long[:end])))
-        if shortest < len(ends):
-            prefix = make_prefix(tokenizer, long[: ends[shortest]], f"neutral text, {tokens:,} tokens")
+        _, end = tokenizer(long, return_offsets_mapping=True, verbose=False)["offset_mapping"][tokens - 1]
+        if re.fullmatch(r"\w\W", long[end - 1 : end + 1]):
+            prefix = make_prefix(tokenizer, long[:end], f"neutral text, {tokens:,} tokens")
             if len(prefix.ids) == tokens:
                 return prefix
-    raise UserError(f"no stretch of the neutral text is exactly {tokens:,} tokens long under this model's tokenizer.")
+    raise UserError(f"no stretch of the neutral text is exactly {tokens:,} tokens long in this model's tokenizer.")
 
 
 def _rotations(text: str) -> Iterator[str]:
