@@ -115,6 +115,8 @@ def make_plan(
     suite = suite.extended(interventions or (), benchmarks or ())
     chosen = tuple(interventions or suite.interventions)
     graph = Graph(suite, [base.policy for base in bases], source, load_tokenizer, seed)
+    for intervention in chosen:
+        graph.lineage(intervention)  # refuses circles before anything walks them
     planner = _Planner(graph, bases, source, chosen, {"seed": seed, **(settings or {})})
     cells: list[Cell] = []
     for name in benchmarks or suite.benchmarks:
@@ -232,13 +234,18 @@ class _Planner:
             if choice[chooser] and chooser in self.interventions:
                 label = self.graph.node(chooser, 0, choice).policy.prefix.label
                 self.notes.append(f"{name}: {label} for {chooser}, the most that fits every model and item.")
-        for intervention in lineages:
-            shortage = self._shortage(benchmark, items, intervention, choice)
-            if shortage > 0:
+        shortages = {
+            intervention: self._shortage(benchmark, items, intervention, choice)
+            for intervention in dict.fromkeys(part for lineage in lineages.values() for part in lineage)
+        }
+        for intervention, lineage in lineages.items():
+            reason = ""
+            if shortages[intervention] > 0:
+                reason = f"its longest item is {shortages[intervention]} tokens over the smallest context"
+            elif self.graph.node(intervention, 0, choice).final:  # a control of what does not fit controls nothing
+                reason = next((f"{part} does not fit" for part in lineage if shortages[part] > 0), "")
+            if reason:
                 left_out.add(intervention)
-                reason = (
-                    f"the longest item of {name} behind {intervention} is {shortage} tokens over the smallest context"
-                )
                 self.skipped.append(Skipped(intervention, name, reason))
         return choice, left_out
 

@@ -173,6 +173,7 @@ class CellDirectory:
     def publish(self, records: Sequence[Record], summary: Mapping[str, Any]) -> None:
         """Make the cell finished: records, then summary, then the journal goes."""
         with disk_errors(self.path):
+            self.path.mkdir(parents=True, exist_ok=True)
             write_records(self.path / "records.parquet", records)
             publish_json(self.path / "cell.json", summary)
             (self.path / "journal.jsonl").unlink(missing_ok=True)

@@ -1,0 +1,198 @@
+"""The plan: which items, behind which prefix, at what length; and the graph of nodes beneath."""
+
+import itertools
+
+import doubles
+import pytest
+import tiny
+from hypothesis import given
+from hypothesis import strategies as st
+from toy_policy import RowsSource
+
+from cai_eval.contracts import Item, PolicySpec
+from cai_eval.errors import UserError
+from cai_eval.models.loading import load_tokenizer
+from cai_eval.study.graph import Graph
+from cai_eval.study.plan import Base, limited, make_plan
+from cai_eval.study.suite import Intervention, Measurement, Suite, load_suite, names
+
+CONVERSATION = "Human: Why does bread rise?\n\nAssistant: Yeast makes gas, and the dough holds it.\n\n-----\n\n"
+STORIES = [{"text": "The river rose " * n + "and rain fell on the ferry"} for n in (1, 2, 30)]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny.save_model(tmp_path_factory.mktemp("model"))
+
+
+@pytest.fixture
+def prompt(tmp_path):
+    path = tmp_path / "prompt.txt"
+    path.write_text(CONVERSATION * 6)
+    return str(path)
+
+
+def suite(prompt="", **interventions):
+    config = {"prompt": prompt} if prompt else {}
+    parts = {
+        "none": Intervention(trainer="none"),
+        "hhh-prompt": Intervention(trainer="hhh-prompt", config=config),
+        "neutral-prefix": Intervention(trainer="neutral-prefix"),
+        **interventions,
+    }
+    return Suite(
+        name="s", title="S", ladder="x", interventions=parts, benchmarks={"lambada": Measurement(benchmark="lambada")}
+    )
+
+
+def bases(model, *contexts):
+    return [Base(f"m{i}", PolicySpec(model, f"f{i}", 100 + i, context)) for i, context in enumerate(contexts)]
+
+
+def plan(suite, bases, rows=STORIES, **options):
+    return make_plan(suite, bases, RowsSource(rows), load_tokenizer, **options)
+
+
+def test_one_number_of_conversations_for_the_whole_ladder(model, prompt):
+    """The smallest context decides, for the control of equal length too."""
+    roomy = plan(suite(prompt), bases(model, 4096, 4096))
+    tight = plan(suite(prompt), bases(model, 260, 4096))
+
+    def labels(plan):
+        return {cell.node.policy.prefix.label for cell in plan.cells if cell.intervention == "hhh-prompt"}
+
+    assert labels(roomy) == {"6 of 6 conversations"}
+    assert len(labels(tight)) == 1
+    assert labels(tight) < {f"{k} of 6 conversations" for k in range(1, 6)}
+    assert any("the most that fits" in note for note in tight.notes)
+    for cell in tight.cells:
+        if cell.intervention == "neutral-prefix":
+            twin = next(c for c in tight.cells if (c.rung, c.intervention) == (cell.rung, "hhh-prompt"))
+            assert len(cell.node.policy.prefix.ids) == len(twin.node.policy.prefix.ids)
+
+
+def test_one_conversation_more_would_not_fit(model, prompt):
+    tight = plan(suite(prompt), bases(model, 260))
+    cell = next(cell for cell in tight.cells if cell.intervention == "hhh-prompt")
+    count = int(cell.node.policy.prefix.label.split()[0])
+    more = suite(prompt, **{"hhh-prompt": hhh(prompt, count + 1)})
+    assert [skip.intervention for skip in plan(more, bases(model, 260)).skipped] == ["hhh-prompt", "neutral-prefix"]
+    exact = suite(prompt, **{"hhh-prompt": hhh(prompt, count)})
+    assert not plan(exact, bases(model, 260)).skipped
+
+
+def hhh(prompt, count):
+    return Intervention(trainer="hhh-prompt", config={"prompt": prompt, "conversations": count})
+
+
+def test_an_item_too_long_for_one_rung_is_left_out_at_all(model, prompt):
+    small = plan(suite(prompt), bases(model, 130, 4096))
+    assert {len(cell.items) for cell in small.cells} == {2}
+    assert all(len(cell.excluded) == 1 for cell in small.cells)
+    assert any("left out at every size" in note for note in small.notes)
+
+
+def test_no_item_fits(model, prompt):
+    with pytest.raises(UserError, match="larger context"):
+        plan(suite(prompt), bases(model, 5))
+
+
+def test_cells_are_named_by_what_makes_their_answers(model, prompt):
+    """Not by path, label or order; but by weights, prefix, items, benchmark config and dtype."""
+    first = plan(suite(prompt), bases(model, 4096))
+    assert [c.hash for c in plan(suite(prompt), bases(model, 4096)).cells] == [c.hash for c in first.cells]
+    hashes = {c.hash for c in first.cells}
+    others = [
+        plan(suite(prompt), [Base("m0", PolicySpec(model, "other", 100, 4096))]),
+        plan(suite(prompt), bases(model, 4096), rows=STORIES[:2]),
+        plan(suite(prompt), bases(model, 4096), settings={"dtype": "bfloat16"}),
+        plan(suite(prompt), bases(model, 4096), seed=1),
+    ]
+    for one, other in itertools.combinations([hashes, *({c.hash for c in p.cells} for p in others)], 2):
+        assert not one & other
+    moved = [Base("renamed", PolicySpec(model + "/.", "f0", 100, 4096))]
+    assert {c.hash for c in plan(suite(prompt), moved).cells} == hashes
+
+
+@given(st.integers(0, 30), st.integers(1, 40), st.integers(1, 40))
+def test_a_smaller_limit_is_a_subset(count, one, other):
+    items = [Item(str(i), "", "", {}) for i in range(count)]
+    small, large = (limited(items, limit) for limit in sorted((one, other)))
+    assert len(large) == min(max(one, other), count)
+    assert [item for item in large if item in small] == small
+
+
+def test_the_later_trainers_fit(model, prompt, tmp_path, monkeypatch):
+    """Distillation from the largest rung, SL-CAI and RL-CAI: the graph resolves every declared input."""
+    doubles.install(tmp_path / "site", monkeypatch)
+    chain = {
+        name: Intervention(trainer=name)
+        for name in ("context-distillation", "helpful-rlhf", "sl-cai", "ai-feedback", "preference-model", "rl-cai")
+    }
+    ladder = bases(model, 4096, 4096)
+    study = suite(prompt, **chain)
+    graph = Graph(study, [base.policy for base in ladder], RowsSource(STORIES), load_tokenizer)
+    distilled = graph.node("context-distillation", 0, {})
+    assert distilled.inputs["start"].policy.fingerprint == "f0"
+    assert distilled.inputs["teacher"].policy.fingerprint == "f1"
+    assert distilled.inputs["teacher"].policy.prefix.ids
+    final = graph.node("rl-cai", 0, {})
+    assert final.inputs["start"].hash == final.inputs["reference"].hash
+    made = [node.trainer for node in final.walk()]
+    assert made[-1] == "rl-cai"
+    assert made.index("sl-cai") < made.index("ai-feedback") < made.index("preference-model") < made.index("rl-cai")
+    assert len({node.hash for node in final.walk()}) == len(made)
+    cells = plan(study, ladder).cells
+    assert {cell.intervention for cell in cells} == {*study.interventions} - {"ai-feedback", "preference-model"}
+
+
+def test_training_seeds_make_nodes_of_one_curve(model, prompt, tmp_path, monkeypatch):
+    doubles.install(tmp_path / "site", monkeypatch)
+    study = suite(prompt, **{"helpful-rlhf": Intervention(trainer="helpful-rlhf", seeds=3)})
+    cells = [cell for cell in plan(study, bases(model, 4096)).cells if cell.intervention == "helpful-rlhf"]
+    assert [cell.run for cell in cells] == [0, 1, 2]
+    assert len({cell.hash for cell in cells}) == 3
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"loop": Intervention(trainer="none", inputs={"start": "loop"})}, "made from itself"),
+        ({"a": Intervention(trainer="none", inputs={"start": "base@smallest"})}, "no rung 'smallest'"),
+        ({"a": Intervention(trainer="none", inputs={"start": "nnone"})}, "did you mean 'none'"),
+    ],
+)
+def test_references_that_lead_nowhere(model, prompt, parts, message):
+    with pytest.raises(UserError, match=message):
+        plan(suite(prompt, **parts), bases(model, 4096))
+
+
+@pytest.mark.parametrize("name", names())
+def test_shipped_suites_are_valid(name):
+    assert load_suite(name).name == name
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "name: x\ntitle: X\nladder: pythia\ninterventions: {none: }\nbenchmarks:\n  hhhh:\n",
+            "unknown benchmark 'hhhh'",
+        ),
+        (
+            "name: x\ntitle: X\nladder: pythia\ninterventions: {none: }\nbenchmrks: {hhh: }\n",
+            ":5: unknown key 'benchmrks'",
+        ),
+        ("name: x\ntitle: X\nladder: pythia\ninterventions: [none]\nbenchmarks: {hhh: }\n", ":4: 'interventions'"),
+        ("name: x\ntitle: X\nladder: pythia\ninterventions: {none: {seeds: two}}\nbenchmarks: {hhh: }\n", "not 'two'"),
+        (
+            "name: x\ntitle: X\nladder: pythia\ninterventions: {none: {inputs: {strat: base}}}\nbenchmarks: {hhh: }\n",
+            "did you mean 'start'",
+        ),
+    ],
+)
+def test_a_bad_suite_is_refused_in_one_sentence(tmp_path, text, message):
+    path = tmp_path / "suite.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=message):
+        load_suite(str(path))
