@@ -60,9 +60,10 @@ def test_conversations_differ_in_length_and_turns(prompt: Prompt) -> None:
     assert len({len(c) for c in prompt.conversations}) >= 3
 
 
-def test_nothing_is_refused_and_nobody_asks_for_harm(prompt: Prompt) -> None:
+def test_the_assistant_refuses_nothing(prompt: Prompt) -> None:
     assert REFUSALS.search("I'm sorry, but I can't help with that.")
-    assert not REFUSALS.search(HHH)
+    replies = [turn.text for talk in prompt.conversations for turn in talk if turn.role == "Assistant"]
+    assert not any(map(REFUSALS.search, replies))
 
 
 def test_the_code_in_the_prompt_does_what_is_said_of_it() -> None:
