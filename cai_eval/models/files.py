@@ -93,6 +93,17 @@ def find(model: str, name: str) -> Path | None:
         raise UserError(f"{model!r} is neither a directory here nor a hub id (owner/name).") from None
 
 
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file. Raises UserError where it is damaged."""
+    try:
+        data = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise UserError(f"{path} is damaged ({error}): fetch or save it again.") from None
+    if not isinstance(data, dict):
+        raise UserError(f"{path} is damaged (no JSON object): fetch or save it again.")
+    return data
+
+
 def tensors(path: Path) -> dict[str, dict[str, Any]]:
     """The header of a safetensors file: name → dtype, shape, data_offsets from the start of the file.
 
@@ -126,7 +137,7 @@ def _weights(model: str) -> tuple[Path, ...]:
             return (single,)
         index = find(model, f"{name}.index.json")
         if index is not None:
-            shards = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+            shards = sorted(set(read_json(index).get("weight_map", {}).values()))
             paths = {shard: find(model, shard) for shard in shards}
             missing = [shard for shard, path in paths.items() if path is None]
             if missing:

@@ -11,12 +11,19 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cai_eval.models.files import ModelFiles, model_files, tensors
+from cai_eval.models.files import ModelFiles, model_files, read_json, tensors
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-IGNORED = {"_name_or_path", "name_or_path", "transformers_version", "tokenizer_file"}  #: say where from, not what
+IGNORED = {  #: keys that say where a file came from, not what it means
+    "_name_or_path",
+    "is_local",
+    "local_files_only",
+    "name_or_path",
+    "tokenizer_file",
+    "transformers_version",
+}
 CHUNK = 1 << 22  # bytes
 
 
@@ -58,12 +65,11 @@ def _contents(files: ModelFiles) -> str:
 
 def _file_digest(path: Path) -> str:
     """Of JSON the meaning, without the keys that say where it came from; of anything else the bytes."""
-    content = path.read_bytes()
     if path.suffix == ".json":
-        data = json.loads(content)
-        if isinstance(data, dict):
-            data = {key: value for key, value in data.items() if key not in IGNORED}
+        data = {key: value for key, value in read_json(path).items() if key not in IGNORED}
         content = json.dumps(data, sort_keys=True).encode()
+    else:
+        content = path.read_bytes()
     return hashlib.sha256(content).hexdigest()
 
 

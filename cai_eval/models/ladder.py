@@ -16,8 +16,8 @@ from cai_eval.errors import UserError, unknown
 class Rung:
     """One model of a ladder.
 
-    model: hub id or directory. label: how figures name it. parameters: non-embedding. context: tokens.
-    The numbers are None where only the model's own configuration can tell.
+    model: hub id or directory. label: how figures name it, unlike any other of the ladder.
+    parameters: non-embedding. context: tokens. None where only the model's own configuration can tell.
     """
 
     model: str
@@ -48,9 +48,10 @@ class Ladder:
     def __post_init__(self) -> None:
         if not self.rungs:
             raise ValueError("a ladder needs at least one rung")
-        repeated = {rung.model for rung in self.rungs if [r.model for r in self.rungs].count(rung.model) > 1}
-        if repeated:
-            raise ValueError(f"the model {min(repeated)!r} stands on two rungs")
+        for names in ([rung.model for rung in self.rungs], [rung.label for rung in self.rungs]):
+            repeated = sorted(name for name in set(names) if names.count(name) > 1)
+            if repeated:
+                raise ValueError(f"{repeated[0]!r} stands on two rungs")
         sizes = [rung.parameters for rung in self.rungs if rung.parameters is not None]
         if sizes != sorted(sizes):
             raise ValueError("rungs go from the smallest model to the largest")
@@ -84,10 +85,11 @@ def from_models(models: Sequence[str]) -> Ladder:
     from cai_eval.models.loading import context_length, load_config
     from cai_eval.models.parameters import non_embedding
 
+    names = [Path(model).expanduser().resolve().name for model in models]
     rungs = []
-    for model in models:
+    for model, name in zip(models, names, strict=True):
         config = load_config(model)
-        label = Path(model.rstrip("/")).name or model
+        label = name if names.count(name) == 1 else model
         rungs.append(Rung(model, label, non_embedding(config), context_length(config)))
     try:
         return Ladder("models", ", ".join(models), tuple(sorted(rungs, key=lambda rung: rung.parameters or 0)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
 from collections.abc import Iterator
@@ -10,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from cai_eval.errors import UserError
-from cai_eval.models.files import config_file, model_files, tokenizer_directory
+from cai_eval.models.files import config_file, model_files, read_json, tokenizer_directory
 
 if TYPE_CHECKING:
     import torch
@@ -40,7 +39,7 @@ def load_model(model: str, *, device: str | None = None, dtype: str | None = Non
             loaded, report = AutoModelForCausalLM.from_pretrained(
                 directory, config=config, dtype=kind, local_files_only=True, output_loading_info=True
             )
-        except (ValueError, OSError, RuntimeError) as error:
+        except (ValueError, OSError, RuntimeError, ImportError) as error:
             raise UserError(f"model {model!r} cannot be loaded: {_first_sentence(error)}.") from error
     wanting = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
     if wanting:
@@ -71,11 +70,11 @@ def load_config(model: str) -> PretrainedConfig:
     from transformers import AutoConfig
 
     path = config_file(model)
+    read_json(path)
     with quiet():
         try:
-            json.loads(path.read_text(encoding="utf-8"))
             return AutoConfig.from_pretrained(path.parent, local_files_only=True)
-        except (ValueError, KeyError, OSError) as error:
+        except Exception as error:  # wrong values raise the hub library's own kind of error
             raise UserError(f"the configuration {path} cannot be used: {_first_sentence(error)}.") from error
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cai_eval.errors import UserError
+from cai_eval.models.loading import quiet
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
@@ -20,7 +21,7 @@ def non_embedding(config: PretrainedConfig) -> int:
     from transformers import AutoModelForCausalLM
 
     try:
-        with torch.device("meta"):
+        with quiet(), torch.device("meta"):
             model = AutoModelForCausalLM.from_config(config)
     except ValueError as error:
         raise UserError(
