@@ -1,0 +1,63 @@
+"""Exact McNemar, Benjamini–Hochberg, and the least effect that a comparison could have found."""
+
+from __future__ import annotations
+
+from math import inf
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import special
+
+from cai_eval.statistics.clustered import Array, Clustered
+from cai_eval.statistics.intervals import design_effect, is_credit
+from cai_eval.statistics.resampling import Alternative
+
+
+def mcnemar(b: int, c: int, alternative: Alternative = "two-sided") -> float:
+    """Exact p-value for b items that only the first got right and c that only the second did; items independent.
+
+    "greater" asks whether the first is better.
+    """
+    greater, less = _at_least(b, b + c), _at_least(c, b + c)
+    if alternative == "two-sided":
+        return min(1.0, 2 * min(greater, less))
+    return greater if alternative == "greater" else less
+
+
+def _at_least(count: int, of: int) -> float:
+    """P(X ≥ count) for X binomial(of, ½)."""
+    return float(special.bdtrc(count - 1, of, 0.5)) if count > 0 else 1.0
+
+
+def benjamini_hochberg(p: ArrayLike) -> Array:
+    """Adjusted p-values of one family: those ≤ q keep the false discovery rate at q (Benjamini & Hochberg 1995).
+
+    p: (tests,), may be empty. Raises ValueError outside [0, 1].
+    """
+    values = np.asarray(p, dtype=float)
+    if values.ndim != 1 or not ((values >= 0) & (values <= 1)).all():
+        raise ValueError("p-values must be a one-dimensional array within [0, 1]")
+    order = np.argsort(values)[::-1]
+    adjusted = np.empty_like(values)
+    adjusted[order] = np.minimum.accumulate(values[order] * (values.size / np.arange(values.size, 0, -1)))
+    return adjusted
+
+
+def minimum_detectable_effect(
+    differences: ArrayLike, clusters: ArrayLike | None = None, alpha: float = 0.05, power: float = 0.8
+) -> float:
+    """The mean difference that a one-sided test at `alpha` would find with probability `power`, given this noise.
+
+    From the non-central t with the clustered standard error and its degrees of freedom. An effect on right-or-wrong
+    scores makes discordant items of its own, so the effect is at least what those would need where few were seen.
+    Infinite where no effect could be found: one cluster, no variation, or a need beyond the range of the score.
+    """
+    sample = Clustered.of(differences, clusters)
+    credit = is_credit(np.abs(sample.values))
+    if sample.clusters == 1 or (sample.squares == 0 and not credit):
+        return inf
+    errors = float(special.nctdtrinc(sample.df, 1 - power, special.stdtrit(sample.df, 1 - alpha)))
+    if not credit:
+        return errors * sample.se
+    effect = max(errors * sample.se, errors**2 * design_effect(sample) / sample.n)
+    return effect if effect <= 1 else inf
