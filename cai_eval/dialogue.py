@@ -82,7 +82,7 @@ def parse_turns(text: str, name: str = "the conversation", first_line: int = 1) 
     the same side speaks twice in a row.
     """
     turns: list[tuple[int, Role, list[str]]] = []
-    for number, line in enumerate(text.splitlines(), first_line):
+    for number, line in enumerate(text.split("\n"), first_line):
         if opens := _OPENS_TURN.match(line):
             role: Role = "Human" if opens[1] == "Human" else "Assistant"
             if turns and turns[-1][1] == role:
@@ -101,7 +101,7 @@ def parse_prompt(text: str, name: str = "the prompt") -> Prompt:
     Raises UserError, naming the line, for what `parse_turns` refuses, for a conversation that is empty or
     does not end with the assistant, and where there is no conversation at all.
     """
-    blocks = _blocks(text.splitlines())
+    blocks = _blocks(text.split("\n"))
     opening, head = _opening(blocks[0][1]) if blocks else ("", [])
     if head:
         blocks[0] = (blocks[0][0] + len(blocks[0][1]) - len(head), head)

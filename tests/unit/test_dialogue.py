@@ -18,11 +18,11 @@ from cai_eval.dialogue import (
 )
 from cai_eval.errors import UserError
 
-LINES = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs", "Zl", "Zp"]), max_size=20)
+LINES = st.text(st.characters(codec="utf-8", exclude_characters="\n"), max_size=20)
 TEXTS = (
     st.lists(LINES, min_size=1, max_size=4)
     .map(lambda lines: "\n".join(lines).strip())
-    .filter(lambda text: text and not any(_is_markup(line) for line in text.splitlines()))
+    .filter(lambda text: text and not any(_is_markup(line) for line in text.split("\n")))
 )
 
 

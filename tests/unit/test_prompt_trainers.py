@@ -19,6 +19,7 @@ from cai_eval.contracts import PolicySpec, Prefix
 from cai_eval.dialogue import exchange, parse_prompt
 from cai_eval.errors import UserError
 from cai_eval.prefixes import encode, make_prefix
+from cai_eval.testing import byte_tokenizer, check_trainer
 
 BASE = PolicySpec("m", "f", 1, 8192)
 CONTEXTS = (
@@ -229,3 +230,12 @@ def test_the_controls_change_one_thing() -> None:
 def test_the_prompt_follows_its_own_format() -> None:
     text = prompted(qwen_like()).prefix.text
     assert parse_prompt(text).render() == text.rstrip()
+
+
+@pytest.mark.parametrize("name", ["none", "dialogue-only", "hhh-prompt"])
+def test_they_keep_the_promises_of_a_trainer(name: str) -> None:
+    check_trainer(name)
+
+
+def test_the_neutral_prefix_keeps_the_promises_of_a_trainer() -> None:
+    check_trainer("neutral-prefix", inputs={"match": prompted(byte_tokenizer(), conversations=1)})
