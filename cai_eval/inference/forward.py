@@ -36,10 +36,6 @@ class Usage:
     cache_bytes: int = 0
     seconds: float = 0.0
 
-    def reset(self) -> None:
-        """Count from nothing again."""
-        self.__init__()  # type: ignore[misc]
-
 
 def vocabulary(model: Any) -> int:
     """Number of tokens that the model's output head tells apart."""

@@ -50,7 +50,8 @@ class TokenScores:
 class Engine:
     """Log-probabilities under one model.
 
-    model: a causal language model of transformers. row_tokens: the longest packed row.
+    model: a causal language model of transformers, whose weights stay as they are (kept prefixes would not follow);
+    it is put in eval mode. row_tokens: the longest packed row.
     max_batch_tokens: padded tokens a batch; None finds it from the memory at hand. It is halved on out-of-memory.
     notice: "" or why the shared prefix is not used. context: tokens that the model takes. usage: what was done so far.
     """
@@ -61,13 +62,11 @@ class Engine:
         register()
         self.model = model.eval()
         self.context = _context(model.config)
-        budget = Budget(model, max_batch_tokens)
+        self.notice = unsupported(model, self.context)
         self.usage = Usage()
+        budget = Budget(model, max_batch_tokens)
         self._plain = PlainScorer(model, budget, self.usage)
         self._shared = SharedScorer(model, row_tokens, budget, self.usage)
-        with torch.no_grad():
-            self.notice = unsupported(model, self._shared, self._plain, self.context)
-        self.usage.reset()
 
     @torch.no_grad()
     def logprobs(self, prefix: Sequence[int], sequences: Sequence[Target]) -> list[TokenScores]:

@@ -58,9 +58,7 @@ class PlainScorer:
     def _batch(self, batch: Sequence[_Job]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Causal and padded on the right, so neither a mask nor position ids are needed: pads come after all else."""
         longest = max(len(job.ids) for job in batch)
-        ids = np.zeros((len(batch), longest), np.int64)
-        for i, job in enumerate(batch):
-            ids[i, : len(job.ids)] = job.ids
+        ids = np.stack([np.pad(job.ids, (0, longest - len(job.ids)), "edge") for job in batch])
         points = np.concatenate([i * longest + job.offsets for i, job in enumerate(batch)])
         targets = np.concatenate([job.targets for job in batch])
         device = self.model.device

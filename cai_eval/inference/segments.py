@@ -29,17 +29,15 @@ class SegmentCache:
     capacity: int = 8
     _kept: OrderedDict[tuple[tuple[int, ...], ...], Segment] = field(default_factory=OrderedDict)
 
-    def extend(
-        self, stack: SegmentStack, ids: tuple[int, ...], fill: Callable[[SegmentStack, tuple[int, ...]], Segment]
-    ) -> SegmentStack:
-        """`stack` with a segment of `ids` behind it: the kept one, or else `fill(stack, ids)`."""
+    def get(self, stack: SegmentStack, ids: tuple[int, ...], fill: Callable[[], Segment]) -> Segment:
+        """The segment of `ids` behind `stack`: the kept one, or else what `fill()` gives."""
         key = (*(s.ids for s in stack.segments), ids)
         if key not in self._kept:
-            self._kept[key] = fill(stack, ids)
+            self._kept[key] = fill()
         self._kept.move_to_end(key)
         while len(self._kept) > self.capacity:
             self._kept.popitem(last=False)
-        return stack.push(self._kept[key])
+        return self._kept[key]
 
     @property
     def bytes(self) -> int:

@@ -20,8 +20,6 @@ from .trie import SEGMENT_TOKENS, Branch, Plan, Row, plan
 #: Tokens of a segment that go through the model at once.
 CHUNK = 512
 
-_NO_TARGETS = np.empty((0, 3), np.int64)
-
 
 class _Answers:
     """The targets of a plan, looked up by unit, and what has been found for them."""
@@ -63,7 +61,7 @@ class SharedScorer:
 
     def segments(self, prefix: tuple[int, ...]) -> SegmentStack:
         """The prefix as a stack of one segment (none where it is empty), kept for the next call."""
-        return self._cache.extend(SegmentStack(), prefix, self._segment) if prefix else SegmentStack()
+        return self._behind(SegmentStack(), Branch(0, prefix), _Answers(plan((), ()))) if prefix else SegmentStack()
 
     def score(
         self, prefix: tuple[int, ...], sequences: Sequence[tuple[int, ...]], starts: Sequence[int]
@@ -87,48 +85,34 @@ class SharedScorer:
 
     def _behind(self, stack: SegmentStack, branch: Branch, answers: _Answers) -> SegmentStack:
         """`stack` with the branch's segment, kept for the next call unless targets are predicted inside it."""
-        wanted = answers.wanted(branch.unit)
-        if not len(wanted):
-            return self._cache.extend(stack, branch.ids, self._segment)
-        return stack.push(self._segment(stack, branch.ids, wanted, answers))
+        fill = partial(self._segment, stack, branch, answers)
+        stack = stack.push(fill() if len(answers.wanted(branch.unit)) else self._cache.get(stack, branch.ids, fill))
+        self.usage.cache_bytes = max(self.usage.cache_bytes, stack.bytes, self._cache.bytes)
+        return stack
 
-    def _segment(
-        self,
-        stack: SegmentStack,
-        ids: tuple[int, ...],
-        wanted: Ints = _NO_TARGETS,
-        answers: _Answers | None = None,
-    ) -> Segment:
-        """Keys and values of `ids` behind `stack`, a chunk at a time so that memory stays bounded."""
+    def _segment(self, stack: SegmentStack, branch: Branch, answers: _Answers) -> Segment:
+        """Keys and values of the branch's tokens, a chunk at a time so that memory stays bounded."""
+        wanted = answers.wanted(branch.unit)
         chunks: list[Segment] = []
         step = max(1, min(CHUNK, self.budget.tokens, self.budget.points))
-        for start in range(0, len(ids), step):
-            chunk = np.asarray(ids[start : start + step])
-            size = len(chunk)
-            here = wanted[(wanted[:, 1] >= start) & (wanted[:, 1] < start + size)]
+        for start in range(0, len(branch.ids), step):
+            ids = np.asarray(branch.ids[start : start + step])
+            here = wanted[(wanted[:, 1] >= start) & (wanted[:, 1] < start + step)]
             points, which = np.unique(here[:, 1] - start, return_inverse=True)
             behind = SegmentStack((*stack.segments, *chunks))
-            positions = behind.length + np.arange(size)
-            mask = torch.ones(1, size, size, dtype=torch.bool, device=self.model.device).tril_()
+            positions = behind.length + np.arange(len(ids))
+            mask = torch.ones(1, len(ids), len(ids), dtype=torch.bool, device=self.model.device).tril_()
             kept: dict[int, tuple[Tensor, Tensor]] = {}
-            logits = self._forward(chunk[None], positions[None], mask, points, behind, kept)
+            logits = self._forward(ids[None], positions[None], mask, points, behind, kept)
             keys, values = zip(*(kept[layer] for layer in sorted(kept)), strict=True)
-            chunks.append(Segment(tuple(chunk.tolist()), keys, values))
-            if answers is not None:
-                answers.fill(here[:, 0], score(logits, which, here[:, 2]))
-        segment = concatenate(chunks)
-        held = stack.push(segment).bytes
-        self.usage.cache_bytes = max(self.usage.cache_bytes, held)
-        return segment
+            chunks.append(Segment(tuple(ids.tolist()), keys, values))
+            answers.fill(here[:, 0], score(logits, which, here[:, 2]))
+        return concatenate(chunks)
 
     def _rows(self, stack: SegmentStack, answers: _Answers, batch: Sequence[_Job]) -> None:
-        """One batch of rows behind `stack`. Pads see themselves alone and are seen by nobody."""
+        """One batch of rows behind `stack`."""
         longest = max(map(_tokens, batch))
-        ids, depths, ends = np.zeros((3, len(batch), longest), np.int64)
-        ends[:] = np.arange(1, longest + 1)
-        for i, job in enumerate(batch):
-            size = len(job.row.ids)
-            ids[i, :size], depths[i, :size], ends[i, :size] = job.row.ids, job.row.depths, job.row.ends
+        ids, depths, ends = np.stack([_padded(job.row, longest) for job in batch], 1)
         wanted = np.concatenate([job.wanted + np.array([0, i * longest, 0]) for i, job in enumerate(batch)])
         points, which = np.unique(wanted[:, 1], return_inverse=True)
         order = torch.arange(longest, device=self.model.device)
@@ -157,6 +141,16 @@ class SharedScorer:
         self.usage.sent += ids.size
         logits: Tensor = output.logits[0]
         return logits
+
+
+def _padded(row: Row, length: int) -> Ints:
+    """ids, depths and ends [3, length]. Pads see themselves alone and nobody sees them.
+
+    They repeat the last token, for a weight of nought does not hide the NaN that a stranger might bring.
+    """
+    pads = length - len(row.ids)
+    ends = np.concatenate([row.ends, np.arange(len(row.ids), length) + 1])
+    return np.stack([np.pad(row.ids, (0, pads), "edge"), np.pad(row.depths, (0, pads), "edge"), ends])
 
 
 def _tokens(job: _Job) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from .attention import Unsupported
-from .forward import vocabulary
+from .forward import Budget, Usage, vocabulary
 from .plain import PlainScorer
 from .shared import SharedScorer
 from .trie import SEGMENT_TOKENS
@@ -17,11 +17,10 @@ from .trie import SEGMENT_TOKENS
 TOLERANCE = {torch.float64: 1e-6, torch.float32: 1e-3, torch.float16: 0.05, torch.bfloat16: 0.25}
 
 
-def unsupported(model: Any, shared: SharedScorer, plain: PlainScorer, context: int) -> str:
+def unsupported(model: Any, context: int) -> str:
     """ "" where both scorers agree on a small run with this model; else one sentence that says why not."""
-    reason = _declared(model.config) or _measured(model, shared, plain, context)
-    name = model.config.model_type
-    return reason and f"The shared prefix is computed anew for each request, for {name} does not allow it: {reason}."
+    reason = _declared(model.config) or _measured(model, context)
+    return reason and f"{model.config.model_type} computes a shared prefix anew for each request: {reason}."
 
 
 def _declared(config: Any) -> str:
@@ -38,7 +37,8 @@ def _declared(config: Any) -> str:
     return ""
 
 
-def _measured(model: Any, shared: SharedScorer, plain: PlainScorer, context: int) -> str:
+@torch.no_grad()
+def _measured(model: Any, context: int) -> str:
     """What scoring a few forked sequences behind a prefix both ways tells."""
     if not model._can_set_attn_implementation():
         return "its attention cannot be replaced"
@@ -46,13 +46,14 @@ def _measured(model: Any, shared: SharedScorer, plain: PlainScorer, context: int
     ids = np.random.default_rng(0).integers(0, vocabulary(model), length + 16).tolist()
     prefix, stem, ends = tuple(ids[:length]), tuple(ids[length : length + 4]), ids[length + 4 :]
     sequences = [(*stem, *ends[i : i + 3]) for i in range(0, 9, 3)]
+    budget, usage = Budget(model, None), Usage()
     try:
-        ours, _ = shared.score(prefix, sequences, [0, 1, 4])
+        ours, _ = SharedScorer(model, length + 16, budget, usage).score(prefix, sequences, [0, 1, 4])
     except Unsupported as error:
         return str(error)
     except Exception as error:  # whatever a model of strangers makes of it, the plain way remains
         return f"a trial run failed with {type(error).__name__}"
-    theirs, _ = plain.score(prefix, sequences, [0, 1, 4])
+    theirs, _ = PlainScorer(model, budget, usage).score(prefix, sequences, [0, 1, 4])
     if not np.allclose(ours, theirs, rtol=0, atol=TOLERANCE[model.dtype], equal_nan=True):
         return f"a trial run differed by {np.nanmax(np.abs(ours - theirs)):.2g} nats"
     return ""
