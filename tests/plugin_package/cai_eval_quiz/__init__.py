@@ -1,0 +1,1 @@
+"""A quiz, a note before every question, and what the note changed."""
