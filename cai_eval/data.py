@@ -11,7 +11,8 @@ import gzip
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -66,6 +67,14 @@ def read(source: Source, data: Published, parse: Callable[[Row], T]) -> list[T]:
 def item_id(*texts: str) -> str:
     """An id that depends on the item's text alone, so that it is the same whatever the order of the source's rows."""
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:12]
+
+
+def distinct(ids: Iterable[str]) -> Iterator[str]:
+    """The ids in order, "-2", "-3", ... behind those that have come before."""
+    seen: Counter[str] = Counter()
+    for name in ids:
+        seen[name] += 1
+        yield name if seen[name] == 1 else f"{name}-{seen[name]}"
 
 
 def find(data: Published, folder: Path) -> Path | None:

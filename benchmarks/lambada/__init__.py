@@ -11,7 +11,6 @@ examples. Examples are the first passages of the file, the same for every item, 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
@@ -29,7 +28,7 @@ from cai_eval.contracts import (
     Scorer,
     Source,
 )
-from cai_eval.data import Row, item_id, read
+from cai_eval.data import Row, distinct, item_id, read
 from cai_eval.dialogue import Turn, awaiting_reply, render
 from cai_eval.scoring import score_items
 
@@ -73,15 +72,12 @@ class Lambada:
 
     def items(self, source: Source) -> list[Item]:
         passages = read(source, PASSAGES, split)
-        examples = passages[: self.shots]
-        seen: Counter[str] = Counter()
-        items = []
-        for text, word in passages[self.shots :]:
-            cluster = item_id(text, word)
-            seen[cluster] += 1
-            name = cluster if seen[cluster] == 1 else f"{cluster}-{seen[cluster]}"  # two passages occur twice
-            items.append(Item(name, cluster, "", {"text": text, "word": word, "examples": examples}))
-        return items
+        examples, asked = passages[: self.shots], passages[self.shots :]
+        clusters = [item_id(text, word) for text, word in asked]
+        return [
+            Item(unique, cluster, "", {"text": text, "word": word, "examples": examples})
+            for (text, word), cluster, unique in zip(asked, clusters, distinct(clusters), strict=True)
+        ]
 
     def evaluate(self, subject: Policy | Scorer, items: Sequence[Item]) -> Iterator[Record]:
         assert isinstance(subject, Policy)

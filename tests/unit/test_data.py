@@ -6,7 +6,7 @@ import pytest
 from toy_policy import RowsSource
 
 from cai_eval.contracts import Published
-from cai_eval.data import PublishedSource, fetch, find, item_id, read, verify
+from cai_eval.data import PublishedSource, distinct, fetch, find, item_id, read, verify
 from cai_eval.errors import UserError
 
 ROWS = [{"text": "one line\u2028not two"}, {"text": "two"}]
@@ -104,3 +104,7 @@ def test_a_row_of_another_schema_is_named():
 def test_ids_depend_on_the_text_and_its_division():
     assert item_id("a", "b") == item_id("a", "b")
     assert len({item_id("a", "b"), item_id("ab"), item_id("b", "a")}) == 3
+
+
+def test_repeated_ids_are_numbered():
+    assert list(distinct(["a", "b", "a", "a"])) == ["a", "b", "a-2", "a-3"]

@@ -1,0 +1,126 @@
+"""Finding and loading lm-eval's tasks without indexing all of its 14,000 files, which takes seconds."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from difflib import get_close_matches
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from cai_eval.contracts import Item
+from cai_eval.errors import UserError
+
+FEWSHOT_SEED = 1234  #: lm-eval's own default, so that the same examples are drawn
+
+
+def load_tasks(name: str, shots: int | None = None) -> dict[str, Any]:
+    """The task, or the tasks of a group or tag, by name; `name` may be the path of a YAML file.
+
+    shots: examples before each item; None for what the task says. Raises UserError where there is no such task or
+    where it or its data cannot be loaded.
+    """
+    from lm_eval.tasks import TaskManager
+
+    path = Path(name) if name.endswith((".yaml", ".yml")) else _stock_path(name)
+    if path is not None and not path.is_file():
+        raise UserError(f"lm-eval task file {name!r} does not exist: check the path.")
+    with _quiet():
+        if path is None:
+            manager = TaskManager()
+            _known(name, manager.all_tasks)
+            wanted = name
+        elif _is_group(path):
+            manager = TaskManager(include_path=str(path.parent), include_defaults=False)
+            wanted = _definition(path)["group"]
+        else:
+            manager = TaskManager(include_defaults=False)
+            wanted = str(path)
+        try:
+            tasks: dict[str, Any] = manager.load([wanted])["tasks"]
+        except Exception as error:  # a task may run code of its own and read data by any library
+            reason = str(error).strip().partition("\n")[0] or type(error).__name__
+            raise UserError(f"lm-eval task {name!r} cannot be loaded: {reason}") from error
+    for task in tasks.values():
+        _refuse(task)
+        task.set_fewshot_seed(FEWSHOT_SEED)
+        if shots is not None:
+            task.set_config("num_fewshot", shots)
+    return tasks
+
+
+def shared_context(task: Any) -> bool:
+    """Whether the examples before a document depend on the document alone, not on those drawn before it."""
+    from lm_eval.api.samplers import FirstNSampler
+
+    return not _shots(task) or isinstance(task.sampler, FirstNSampler)
+
+
+def context(task: Any, document: Any) -> Any:
+    """What stands before the document's options: a text, or one for each option where the task says so."""
+    prefix = task.doc_to_prefix(document)
+    return task.fewshot_context(document, num_fewshot=_shots(task), gen_prefix=prefix)
+
+
+def requests(task: Any, item: Item) -> list[Any]:
+    """lm-eval's instances for an item, one as often as the task repeats it."""
+    document = item.data["document"]
+    before = item.data["context"] if "context" in item.data else context(task, document)
+    repeats = task.config.repeats or 1
+    made = task.construct_requests(doc=document, ctx=before, metadata=(item.data["task"], 0, repeats))
+    instances = made if isinstance(made, list) else [made]
+    return [instance for instance in instances for _ in range(repeats)]
+
+
+def _shots(task: Any) -> int:
+    return task.config.num_fewshot or 0
+
+
+def _refuse(task: Any) -> None:
+    if getattr(task, "UNSAFE_CODE", False):
+        raise UserError(f"lm-eval task {task.task_name!r} runs code of the model: use a benchmark with a sandbox.")
+    if getattr(task, "MULTIMODAL", False):
+        raise UserError(f"lm-eval task {task.task_name!r} shows images or sound: choose one that is text alone.")
+
+
+def _definition(path: Path) -> dict[str, Any]:
+    from lm_eval.tasks._yaml_loader import load_yaml
+
+    definition: dict[str, Any] = load_yaml(path, resolve_func=False)
+    return definition
+
+
+def _is_group(path: Path) -> bool:
+    return "group" in _definition(path)
+
+
+@cache
+def _stock_path(name: str) -> Path | None:
+    """The file that defines a stock task or group, files called like it first; None for a tag."""
+    import lm_eval.tasks
+
+    files = sorted(Path(lm_eval.tasks.__file__).parent.rglob("*.yaml"), key=lambda path: name not in path.stem)
+    defines = re.compile(rf"""^["']?(task|group)["']?:\s*["']?{re.escape(name)}["']?\s*$""".encode(), re.MULTILINE)
+    return next((path for path in files if defines.search(path.read_bytes())), None)
+
+
+def _known(name: str, names: list[str]) -> None:
+    if name not in names:
+        near = " or ".join(repr(other) for other in get_close_matches(name, names, n=3, cutoff=0.6))
+        mend = f"did you mean {near}?" if near else "`lm_eval ls tasks` lists them all."
+        raise UserError(f"unknown lm-eval task {name!r}: {mend}")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """lm-eval warns of much that is no business of ours."""
+    logger = logging.getLogger("lm_eval")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
