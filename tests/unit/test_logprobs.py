@@ -51,11 +51,6 @@ ALONE = {
         },
         "replaced",
     ),
-    "gpt_oss": (
-        "GptOssConfig",
-        {**SIZES, "num_key_value_heads": 2, "head_dim": 4, "num_local_experts": 2, "num_experts_per_tok": 1},
-        "sliding",
-    ),
     "dynamic rope": (
         "LlamaConfig",
         {**SIZES, "rope_parameters": {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 1e4}},
@@ -143,6 +138,12 @@ def test_other_attention_falls_back_with_a_notice(name):
     engine = Engine(model)
     assert reason in engine.notice
     agree(engine.logprobs(PREFIX, TARGETS), expected(model, PREFIX, TARGETS))
+
+
+def test_attention_sinks_are_refused():
+    options = {**SIZES, "num_key_value_heads": 2, "head_dim": 4, "layer_types": ["full_attention"] * 2}
+    model = build("GptOssConfig", {**options, "num_local_experts": 2, "num_experts_per_tok": 1})
+    assert Engine(model).notice == "gpt_oss computes a shared prefix anew for each request: its attention uses s_aux."
 
 
 def test_an_attention_that_differs_silently_is_found_out(llama):
