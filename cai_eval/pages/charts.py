@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +25,8 @@ def against_size(
 ) -> None:
     """Draw `columns` (estimate, low, high) of `frame` against its `parameters`, with labels at the line ends.
 
-    frame: one row a point, with columns intervention, parameters, cell. titles: intervention → label; their order
+    frame: one row a point, with columns intervention, parameters, cell, and
+    floor where some points are at floor (drawn hollow). titles: intervention → label; their order
     gives colours. published: label → frame (parameters, value), drawn in grey behind. level: a reference line and
     its label. limits: of the y axis, where several panels share it.
     """
@@ -47,7 +48,8 @@ def against_size(
         x = rows["parameters"].to_numpy(float)
         y, low, high = (rows[column].to_numpy(float) for column in columns)
         dodge = 2.2 * (i - (len(drawn) - 1) / 2)
-        style.curve(ax, x, y, low, high, looks[name], rows["cell"].tolist(), dodge)
+        hollow = rows["floor"].tolist() if "floor" in rows else None
+        style.curve(ax, x, y, low, high, looks[name], rows["cell"].tolist(), dodge, hollow)
         known = np.flatnonzero(np.isfinite(y))
         if len(known):
             ends.append(style.EndLabel(x[known[-1]], y[known[-1]], titles[name], looks[name].colour))
@@ -67,3 +69,39 @@ def value_axis(ax: Axes, unit: str, log: bool = False) -> None:
         ax.yaxis.set_minor_formatter(ScalarFormatter())
     elif unit == "fraction":
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+
+
+def difference_axis(ax: Axes, unit: str) -> None:
+    """The y axis of a difference: signed, fractions in percentage points. Call it before anything is drawn."""
+    from matplotlib.ticker import FuncFormatter
+
+    scale = 100 if unit == "fraction" else 1
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda y, _: f"{scale * y:+.4g}".replace("-", "−") if y else "0"))
+
+
+def waterfall(ax: Axes, part: pd.DataFrame, colours: Sequence[str]) -> None:
+    """The steps of `taxes.decomposition` for each model, left to right, each from where the last one ended.
+
+    One place a model, in order of size. colours: of the steps; the total is a dot in ink.
+    """
+    from cai_eval.pages.taxes import TOTAL
+
+    models = list(part.drop_duplicates("model")["model"])
+    places = {model: float(i) for i, model in enumerate(models)}
+    width = 0.8 / (len(colours) + 1)
+    for step, shade in [*((str(i), c) for i, c in enumerate(colours, start=1)), (TOTAL, style.colour("ink"))]:
+        rows = part[part["step"] == step]
+        position = len(colours) if step == TOTAL else int(step) - 1
+        x = np.array([places[model] for model in rows["model"]]) + (position - len(colours) / 2) * width
+        start, value = rows["start"].to_numpy(float), rows["value"].to_numpy(float)
+        low, high = start + rows["low"].to_numpy(float), start + rows["high"].to_numpy(float)
+        if step == TOTAL:
+            ax.scatter(x, value, s=11, color=shade, zorder=4)
+        else:
+            ax.bar(x, value, width * 0.92, bottom=start, color=shade, alpha=0.55, linewidth=0, zorder=2)
+        ax.vlines(x, low, high, color=shade, linewidth=0.8, zorder=3)
+    ax.axhline(0, color=style.colour("quiet"), linewidth=0.7, zorder=1)
+    sizes = part.drop_duplicates("model")["parameters"]
+    ax.set_xticks(list(places.values()), [style.size_label(size) for size in sizes])
+    ax.set_xlim(-0.6, len(models) - 0.4)
+    ax.set_xlabel("non-embedding parameters (one place a model)")

@@ -8,15 +8,15 @@ from typing import Any
 import pandas as pd
 
 from cai_eval.contracts import Metric, Results
-from cai_eval.pages import comparisons, html, style
+from cai_eval.pages import html, scores, style, taxes
 
 
 def headline(results: Results) -> str:
     """Sentences and a table for each intervention; the first one stands open, the others are folded."""
-    names = comparisons.titles(results)
-    base = comparisons.base_intervention(results)
-    measures = {b: comparisons.primary(metrics) for b, metrics in results.metrics.items()}
-    frame = comparisons.taxes(results, measures, base)
+    names = scores.titles(results)
+    base = scores.base_intervention(results)
+    measures = {b: scores.primary(metrics) for b, metrics in results.metrics.items()}
+    frame = taxes.taxes(results, measures, base)
     if frame.empty:
         return "<p>There is no pair of cells to compare: a comparison needs two interventions on the same model.</p>"
     parts: list[str] = []
@@ -31,8 +31,8 @@ def headline(results: Results) -> str:
 READING = (
     "<p>Each entry gives the score without and with the intervention, on the same items, and the difference with its "
     "95 % interval. <b>Bought</b> and <b>cost</b> are said only of differences that a one-sided test by clusters "
-    "finds, corrected for the number of comparisons; where none is found, the smallest one that would have been found four "
-    "times in five stands beside it.</p>"
+    "finds, corrected for the number of comparisons; where none is found, the smallest one that would have been "
+    "found four times in five stands beside it.</p>"
 )
 
 
@@ -42,7 +42,7 @@ def sentences(rows: pd.DataFrame, measures: dict[str, Metric]) -> Iterator[str]:
         found = rows[rows["benchmark"] == benchmark]
         if found.empty:
             continue
-        verdicts = [comparisons.verdict(row) for row in found.itertuples()]
+        verdicts = [taxes.verdict(row) for row in found.itertuples()]
         said = []
         for kind, verb in (("gain", "bought"), ("loss", "cost")):
             hits = found[[verdict == kind for verdict in verdicts]]
@@ -74,10 +74,10 @@ def matrix(rows: pd.DataFrame, measures: dict[str, Metric]) -> str:
 def _entry(row: Any, metric: Metric) -> str:
     if row is None:
         return "<td>–</td>"
-    scores = f"{score(metric, row.base)} → {score(metric, row.changed)}"
+    change = f"{score(metric, row.base)} → {score(metric, row.changed)}"
     low, high = sorted((-row.high, -row.low)) if row.tax < 0 else (row.low, row.high)
     size = f"{amount(metric, abs(row.tax))} <small>[{_plain(metric, low)}, {_plain(metric, high)}]</small>"
-    match comparisons.verdict(row):
+    match taxes.verdict(row):
         case "loss":
             said = f'<span class="loss">cost {size}</span>'
         case "gain":
@@ -86,7 +86,7 @@ def _entry(row: Any, metric: Metric) -> str:
             said = '<span class="quiet">at floor: the base is not above chance</span>'
         case _:
             said = f'<span class="quiet">none found; {amount(metric, row.detectable)} would have been</span>'
-    return f"<td>{scores}<br>{said}</td>"
+    return f"<td>{change}<br>{said}</td>"
 
 
 def score(metric: Metric, value: float) -> str:

@@ -20,7 +20,7 @@ from typing import Any
 
 from cai_eval.contracts import Figure, Report, Results, Table
 from cai_eval.errors import UserError
-from cai_eval.pages import comparisons, headline, html, style
+from cai_eval.pages import headline, html, scores, style
 
 MARK = '<meta name="generator" content="cai-eval">'
 
@@ -56,7 +56,7 @@ Drawn = list[tuple[str, list[Figure | Table]]]  #: report title → what it drew
 
 
 def _page(results: Results, drawn: Drawn, provenance: Mapping[str, Any], folder: Path) -> str:
-    names = comparisons.titles(results)
+    names = scores.titles(results)
     words = {
         str(cell): f"{row['rung']}, {names.get(row['intervention'], row['intervention'])}, {row['benchmark']}"
         for cell, row in results.cells.iterrows()
@@ -104,7 +104,7 @@ def _banner(results: Results) -> str:
         return ""
     return (
         f'<p class="banner">These models come from the laboratory <b>{html.text(results.laboratory)}</b>: a small '
-        "made-up world in which the truth is planted. The page tests the method; it says nothing of anybody's model.</p>"
+        "made-up world in which the truth is planted. The page tests the method and says nothing of other models.</p>"
     )
 
 

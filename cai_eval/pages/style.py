@@ -224,7 +224,8 @@ class EndLabel:
 def label_ends(ax: Axes, labels: Sequence[EndLabel], gap: float = 8.5) -> None:
     """Write labels right of the panel, pushed apart where they would overlap.
 
-    A hairline leads from each curve's end to its label. Call it last: the limits of both axes must stand. gap: least distance between labels, points.
+    A hairline leads from each curve's end to its label. Call it last: the limits of both axes must stand.
+    gap: least distance between labels, points.
     """
     width, height = _width(ax), _height(ax)
     labels = sorted((label for label in labels if np.isfinite(label.y)), key=lambda label: label.y)
@@ -251,6 +252,21 @@ def label_ends(ax: Axes, labels: Sequence[EndLabel], gap: float = 8.5) -> None:
                 "relpos": (0, 0.5),
             },
         )
+
+
+def nothing(ax: Axes, reason: str) -> None:
+    """Say in an empty panel why it is empty."""
+    ax.set_axis_off()
+    ax.text(0, 0.5, reason, color=colour("quiet"), fontsize=6.5)
+
+
+def key(figure: Figure, entries: Sequence[tuple[str, str]]) -> None:
+    """Names in their colours in one line at the top of the figure."""
+    width, height = figure.get_size_inches() * POINTS
+    x = 6.0
+    for words, shade in entries:
+        figure.text(x / width, 1 - 7 / height, "■ " + words, color=shade, fontsize=6.5, va="center")
+        x += 3.95 * len(words) + 24
 
 
 def spread(wanted: Sequence[float], gap: float) -> list[float]:
@@ -280,14 +296,16 @@ def curve(
     look: Series,
     cells: Sequence[str] = (),
     dodge: float = 0.0,
+    hollow: Sequence[bool] | None = None,
 ) -> None:
     """Points with their intervals, joined in order of size; one point alone gets no line.
 
     dodge: shift to the right in points, so that intervals of different curves do not hide each other.
-    cells: hashes that the points link to.
+    cells: hashes that the points link to. hollow: points that are drawn empty.
     """
     from matplotlib.transforms import ScaledTranslation
 
+    hollow = [False] * len(x) if hollow is None else hollow
     figure = ax.figure
     shift = ax.transData + ScaledTranslation(dodge / POINTS, 0, figure.dpi_scale_trans)
     if len(x) > 1:
@@ -298,9 +316,9 @@ def curve(
         y,
         s=13,
         marker=look.marker,
-        color=look.colour,
-        edgecolors=colour("paper"),
-        linewidths=0.5,
+        c=[colour("paper") if empty else look.colour for empty in hollow],
+        edgecolors=[look.colour if empty else colour("paper") for empty in hollow],
+        linewidths=0.6,
         transform=shift,
         zorder=3,
     )

@@ -1,0 +1,170 @@
+"""From records to scores: items × points as arrays, and each point's mean with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from cai_eval import statistics
+from cai_eval.contracts import Metric, Results
+
+BASE = "none"
+LEVEL = 0.95
+
+Array = NDArray[np.float64]
+Point = tuple[str, str]  #: model, intervention
+
+
+def primary(metrics: Sequence[Metric]) -> Metric:
+    """The metric that a benchmark is drawn by."""
+    return next((metric for metric in metrics if metric.primary), metrics[0])
+
+
+def titles(results: Results) -> dict[str, str]:
+    """Intervention → how figures name it, in the study's order."""
+    names = results.interventions
+    return dict(names) if isinstance(names, Mapping) else {name: name for name in names}
+
+
+def base_intervention(results: Results) -> str:
+    """What everything is compared with: "none" where the study has it, else its first intervention."""
+    names = list(titles(results))
+    return BASE if BASE in names or not names else names[0]
+
+
+def display(metric: Metric, value: Any) -> Any:
+    """A mean, or an end of its interval, as it is shown."""
+    return np.exp(value) if metric.transform == "exp" else value
+
+
+@dataclass(frozen=True)
+class Scores:
+    """One metric of one benchmark. Arrays run over the items, in the order of the records.
+
+    cells: point → hashes, one for each training seed. columns: hash → scores (items,), NaN where an item has none.
+    """
+
+    items: Sequence[str]
+    clusters: NDArray[np.intp]
+    categories: NDArray[np.object_]
+    cells: Mapping[Point, tuple[str, ...]]
+    columns: Mapping[str, Array]
+
+    def of(self, point: Point) -> Array:
+        """(items,) scores of fixed weights, or (seeds, items); all NaN where the study lacks the point."""
+        found = [self.columns[cell] for cell in self.cells.get(point, ())]
+        if not found:
+            return np.full(len(self.items), np.nan)
+        return found[0] if len(found) == 1 else np.stack(found)
+
+
+def item_scores(results: Results, benchmark: str, metric: str) -> Scores:
+    """The scores of `metric` on every item of `benchmark`. What is not a finite number counts as none."""
+    cells = results.cells[results.cells["benchmark"] == benchmark] if len(results.cells) else results.cells
+    records = results.records
+    records = records[records["cell"].isin(cells.index) & (records["metric"] == metric) & np.isfinite(records["value"])]
+    item, names = pd.factorize(records["item"])
+    cell, hashes = pd.factorize(records["cell"])
+    first = records.iloc[np.unique(item, return_index=True)[1]]
+    matrix = np.full((len(hashes), len(names)), np.nan)
+    matrix[cell, item] = records["value"]
+    points: dict[Point, tuple[str, ...]] = {}
+    for name in cells.index[cells.index.isin(hashes)]:
+        point = (cells.at[name, "model"], cells.at[name, "intervention"])
+        points[point] = (*points.get(point, ()), str(name))
+    return Scores(
+        [str(name) for name in names],
+        pd.factorize(first["cluster"])[0],
+        first["category"].to_numpy(dtype=object),
+        points,
+        dict(zip((str(name) for name in hashes), matrix, strict=True)),
+    )
+
+
+def scored(*scores: Array) -> NDArray[np.bool_]:
+    """Which items have a finite score in all of the given (items,) or (seeds, items) arrays."""
+    return np.isfinite(np.concatenate([np.atleast_2d(array) for array in scores])).all(axis=0)
+
+
+def chance_level(results: Results, benchmark: str, metric: Metric, data: Scores) -> Array | None:
+    """What a guesser scores on each item of `data`; None where the metric has no such level."""
+    if metric.chance is None:
+        return None
+    if not isinstance(metric.chance, str):
+        return np.full(len(data.items), float(metric.chance))
+    own = item_scores(results, benchmark, metric.chance)
+    if not own.columns:
+        return None
+    known = dict(zip(own.items, np.nanmax(list(own.columns.values()), axis=0), strict=True))  # the same in every cell
+    return np.array([known.get(item, np.nan) for item in data.items])
+
+
+def points(results: Results, data: Scores) -> Iterator[tuple[Point, dict[str, Any]]]:
+    """Points by size, with what every frame says of them. cell: one to link to. errors: items without a record."""
+    order = {name: i for i, name in enumerate(titles(results))}
+    found = []
+    for point, hashes in data.cells.items():
+        rows = results.cells.loc[list(hashes)]
+        about = {name: rows[name].iloc[0] for name in ("model", "rung", "parameters", "intervention", "label")}
+        found.append((point, {**about, "seeds": len(hashes), "errors": int(rows["errors"].sum()), "cell": hashes[0]}))
+    return iter(sorted(found, key=lambda f: (f[1]["parameters"], f[1]["rung"], order.get(f[0][1], len(order)))))
+
+
+SCORE_COLUMNS = [
+    *("benchmark", "metric", "category", "model", "rung", "parameters", "intervention", "label", "seeds", "errors"),
+    *("value", "low", "high", "chance", "items", "clusters", "cell"),
+]
+
+
+def scores(results: Results, benchmark: str, metric: Metric, level: float = LEVEL) -> pd.DataFrame:
+    """One row for each point and category ("" for the whole benchmark).
+
+    Columns: SCORE_COLUMNS; value, low, high and chance as displayed.
+    """
+    data = item_scores(results, benchmark, metric.name)
+    chance = chance_level(results, benchmark, metric, data)
+    named = [category for category in dict.fromkeys(data.categories) if category]
+    rows = []
+    for point, about in points(results, data):
+        values = data.of(point)
+        for category in ["", *named] if len(named) > 1 else [""]:
+            kept = scored(values) & ((data.categories == category) if category else True)
+            if not kept.any():
+                continue
+            estimate = mean(values[..., kept], data.clusters[kept], level)
+            rows.append(
+                {
+                    **about,
+                    "benchmark": benchmark,
+                    "metric": metric.name,
+                    "category": category,
+                    "value": display(metric, estimate.value),
+                    "low": display(metric, estimate.low),
+                    "high": display(metric, estimate.high),
+                    "chance": np.nan if chance is None else display(metric, np.nanmean(chance[kept])),
+                    "items": estimate.n,
+                    "clusters": estimate.clusters,
+                }
+            )
+    return pd.DataFrame(rows, columns=SCORE_COLUMNS)
+
+
+def mean(values: Array, clusters: NDArray[np.intp], level: float) -> statistics.Estimate:
+    """Of fixed weights (items,), or of a method trained with several seeds (seeds, items)."""
+    if values.ndim == 1:
+        return statistics.mean_interval(values, clusters, level)
+    return statistics.seeded_difference(values, np.zeros(values.shape[1]), clusters, level)
+
+
+def notes(frame: pd.DataFrame, names: Mapping[str, str]) -> list[str]:
+    """Sentences for a caption: which prefix stood before what, and how far the numbers reach."""
+    named = frame[frame["label"].fillna("") != ""].drop_duplicates(["intervention", "label"])
+    sentences = [f"{names[row.intervention]}: {row.label}." for row in named.itertuples()]
+    if (frame["seeds"] > 1).any():
+        return [*sentences, "Where a method was trained with several seeds the intervals hold items and seeds."]
+    return [*sentences, "The intervals are of items: they speak of these weights, not of other trainings."]

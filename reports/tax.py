@@ -1,0 +1,200 @@
+"""The alignment tax against model size, absolute and relative, and its parts (Askell et al. 2021, figure 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+from typing import TYPE_CHECKING, ClassVar
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field
+
+from cai_eval.contracts import Figure, Metric, PaperFigure, Results, Table
+from cai_eval.pages import charts, scores, style, taxes
+
+from . import published
+
+if TYPE_CHECKING:
+    pass
+
+RELATIVE = ("relative", "relative_low", "relative_high")
+CUT = 1.0  #: just above the floor intervals of a share are wide; those that pass ±100 % may be cut at the panel's edge
+
+
+class Config(BaseModel):
+    """published: draw the paper's own curves where it measured the same thing. level: of the intervals.
+
+    stages: the way from the base to the changed policy along which its tax is taken apart.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    published: bool = True
+    level: float = Field(default=0.95, gt=0, lt=1)
+    stages: tuple[str, ...] = Field(("none", "neutral-prefix", "dialogue-only", "hhh-prompt"), min_length=2)
+
+
+class Tax:
+    """Base plain minus changed policy in its own format, on the same items; positive is a loss."""
+
+    name: ClassVar[str] = "tax"
+    title: ClassVar[str] = "Alignment tax"
+    Config: ClassVar[type[BaseModel]] = Config
+    papers: ClassVar[tuple[PaperFigure, ...]] = (
+        PaperFigure("askell-2021", "7R", "LAMBADA tax against size", (("lambada", "none"), ("lambada", "hhh-prompt"))),
+    )
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+
+    def draw(self, results: Results) -> Iterator[Figure | Table]:
+        """Taxes of every benchmark's primary metric, their decomposition, and the table of both."""
+        measures = {name: scores.primary(metrics) for name, metrics in results.metrics.items()}
+        frame = taxes.taxes(results, measures, level=self.config.level)
+        if frame.empty:
+            return
+        measures = {name: metric for name, metric in measures.items() if (frame["benchmark"] == name).any()}
+        with style.house():
+            yield self._taxes(results, measures, frame)
+            parts = {
+                name: taxes.decomposition(results, name, metric, self.config.stages, self.config.level)
+                for name, metric in measures.items()
+            }
+            parts = {name: part for name, part in parts.items() if not part.empty}
+            if parts and len(self.config.stages) > 2:
+                yield self._decomposition(results, measures, parts)
+        yield _table(results, frame)
+
+    def _taxes(self, results: Results, measures: Mapping[str, Metric], frame: pd.DataFrame) -> Figure:
+        titles = scores.titles(results)
+        overlays = {
+            name: published.taxes(name, metric.name) if self.config.published else {}
+            for name, metric in measures.items()
+        }
+        labels = [*titles.values(), *(label for curves in overlays.values() for label in curves), "no tax"]
+        margins = style.Margins(right=style.room_for(labels))
+        figure, axes = style.panels(style.PAGE, len(measures), 2, height=1.3, margins=margins)
+        for (name, metric), absolute, relative in zip(measures.items(), axes[::2], axes[1::2], strict=True):
+            rows = frame[frame["benchmark"] == name]
+            style.heading(absolute, name, f"{quantity(metric)} lost ({metric.label})")
+            charts.difference_axis(absolute, metric.unit)
+            charts.against_size(
+                absolute, rows, titles, ("tax", "low", "high"), published=overlays[name], level=(0, "no tax")
+            )
+            if rows["relative"].notna().any():
+                style.heading(relative, "", "share lost of what there was above chance")
+                charts.value_axis(relative, "fraction")
+                charts.against_size(relative, rows, titles, RELATIVE, level=(0, "no tax"), limits=_limits(rows))
+            else:
+                style.nothing(relative, "at floor at every size: no share to draw" if metric.chance is not None else "")
+        return Figure(
+            name="tax",
+            title="Tax against size, absolute and relative",
+            caption=self._caption(results, frame, any(overlays.values())),
+            figure=figure,
+            data=frame,
+        )
+
+    def _caption(self, results: Results, frame: pd.DataFrame, overlaid: bool) -> str:
+        base = scores.titles(results)[scores.base_intervention(results)]
+        sentences = [
+            f"The score of the same weights with {base} minus the score with each intervention, item by item: above "
+            f"the line is a loss, below it a gain. Bars are {self.config.level:.0%} intervals by clusters of items.",
+        ]
+        if frame["floor"].any():
+            sentences.append(
+                "Hollow points are at floor: there the base is not above chance, so nothing can be lost and no share "
+                "of it is drawn."
+            )
+        if overlaid:
+            sentences.append(
+                "Grey: Askell et al. 2021, figure 7, with the sign turned (the paper plots aligned minus base)."
+            )
+        return " ".join(sentences + scores.notes(frame, scores.titles(results)))
+
+    def _decomposition(
+        self, results: Results, measures: Mapping[str, Metric], parts: Mapping[str, pd.DataFrame]
+    ) -> Figure:
+        titles = scores.titles(results)
+        looks = style.series(list(titles))
+        stages = self.config.stages
+        columns = min(2, len(parts))
+        figure, axes = style.panels(
+            style.PAGE if columns == 2 else style.COLUMN,
+            -(-len(parts) // columns),
+            columns,
+            height=1.3,
+            margins=style.Margins(right=0.15, top=0.62),
+        )
+        for ax, (name, part) in zip(axes, parts.items(), strict=False):
+            style.heading(ax, name, f"{quantity(measures[name])} lost ({measures[name].label})")
+            charts.difference_axis(ax, measures[name].unit)
+            charts.waterfall(ax, part, [looks[stage].colour for stage in stages[1:]])
+        for ax in axes[len(parts) :]:
+            ax.remove()
+        steps = [(f"{titles[a]} → {titles[b]}", looks[b].colour) for a, b in pairwise(stages)]
+        style.key(figure, [*steps, (f"{titles[stages[0]]} → {titles[stages[-1]]}", style.colour("ink"))])
+        return Figure(
+            name="tax-decomposition",
+            title="What the tax is made of",
+            caption="For each size, from left to right: what each step adds to the loss, beginning where the step "
+            f"before ended; the dot is the whole. Bars are {self.config.level:.0%} intervals of each step, by clusters "
+            "of the items that all stages share. A prompt puts text of some length before the question, turns it into "
+            "a dialogue, and gives an example to follow: the controls tell these apart.",
+            figure=figure,
+            data=pd.concat(parts.values(), ignore_index=True),
+        )
+
+
+def quantity(metric: Metric) -> str:
+    """What a difference of this metric is counted in."""
+    return "percentage points" if metric.unit == "fraction" else metric.unit
+
+
+def _limits(rows: pd.DataFrame) -> tuple[float, float]:
+    """All points, and their intervals as far as a share of almost nothing does not dwarf the others."""
+    points, ends = rows["relative"], rows[list(RELATIVE)]
+    low = min(0.0, points.min(), max(ends.min(axis=None), -CUT))
+    high = max(0.0, points.max(), min(ends.max(axis=None), CUT))
+    room = 0.06 * (high - low or 1.0)
+    return low - room, high + room
+
+
+def _table(results: Results, frame: pd.DataFrame) -> Table:
+    verdicts = [taxes.verdict(row) for row in frame.itertuples()]
+    table = pd.DataFrame(
+        {
+            "benchmark": frame["benchmark"],
+            "model": frame["rung"],
+            "parameters": frame["parameters"],
+            "intervention": frame["intervention"].map(scores.titles(results)),
+            "prefix": frame["label"],
+            "base": frame["base"],
+            "changed": frame["changed"],
+            "tax": frame["tax"],
+            "low": frame["low"],
+            "high": frame["high"],
+            "relative": frame["relative"],
+            "relative low": frame["relative_low"],
+            "relative high": frame["relative_high"],
+            "p": frame["p"],
+            "adjusted p": frame["p_adjusted"],
+            "found": verdicts,
+            "detectable": frame["detectable"],
+            "items": frame["items"],
+            "clusters": frame["clusters"],
+        }
+    )
+    signed = dict.fromkeys(("tax", "low", "high"), "{:+.3f}")
+    shares = dict.fromkeys(("relative", "relative low", "relative high"), "{:+.1%}")
+    plain = dict.fromkeys(("base", "changed", "detectable"), "{:.3f}")
+    return Table(
+        name="taxes",
+        title="Every tax",
+        caption="tax: base minus changed on the same items, positive is a loss. p: one-sided, of a loss, by sign flips "
+        f"of whole clusters; adjusted p: Benjamini–Hochberg over the {len(frame)} rows of this table. found: a loss "
+        "(or a gain, tested likewise) at the 5 % level after the correction. None found is not the same as none: "
+        "detectable is the smallest loss that would have been found with 80 % power at the level shared among the "
+        "rows. At floor the base is not above chance, and nothing can be lost. Every row is about these weights.",
+        frame=table,
+        formats={"parameters": "{:,}", "p": "{:.2g}", "adjusted p": "{:.2g}", **signed, **shares, **plain},
+    )
