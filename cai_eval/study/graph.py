@@ -169,6 +169,7 @@ class Graph:
         """The node of an intervention at a rung.
 
         choice: intervention → index into its alternatives (0 where absent). run: which training seed.
+        What is trained is trained once, whatever a benchmark leaves room for: below it the choice is `settled`.
         """
         part = self.part(intervention)
         trainer: Trainer = registry.create("trainers", part.trainer, part.config)
@@ -177,8 +178,9 @@ class Graph:
         if config is not options[0]:
             trainer = registry.create("trainers", part.trainer, config)
         run %= part.seeds
+        below = choice if trainer.instant else self.settled(intervention)
         inputs = {
-            slot: self._resolve(reference, trainer.inputs[slot].kind, rung, choice, run)
+            slot: self._resolve(reference, trainer.inputs[slot].kind, rung, below, run)
             for slot, reference in self._references(intervention).items()
         }
         seed = 0 if trainer.instant else self.seed + run
@@ -188,6 +190,18 @@ class Graph:
         if key not in self._made:
             self._made[key] = self._with_artefact(draft, trainer)
         return self._made[key]
+
+    def settled(self, intervention: str) -> dict[str, int]:
+        """Below a trained node: the first alternative whose prefix leaves half of every context free."""
+        choice: dict[str, int] = {}
+        for name in self.lineage(intervention)[:-1]:
+            for index in range(len(self.alternatives(name))):
+                choice[name] = index
+                nodes = [self.node(name, rung, choice) for rung in range(len(self.bases))]
+                specs = [node.policy for node in nodes if node.kind == "policy"]
+                if all(2 * len(spec.prefix.ids) <= spec.context for spec in specs):
+                    break
+        return choice
 
     def part(self, intervention: str) -> Intervention:
         """An intervention of the suite; a trainer that the suite does not list, with its defaults."""

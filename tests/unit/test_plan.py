@@ -146,6 +146,21 @@ def test_the_later_trainers_fit(model, prompt, tmp_path, monkeypatch):
     assert {cell.intervention for cell in cells} == {*study.interventions} - {"ai-feedback", "preference-model"}
 
 
+def test_what_is_trained_is_trained_once(model, prompt, tmp_path, monkeypatch):
+    """Benchmarks may leave room for different numbers of conversations; the distilled policy is the same."""
+    doubles.install(tmp_path / "site", monkeypatch)
+    study = suite(prompt, **{"context-distillation": Intervention(trainer="context-distillation")})
+    plans = [plan(study, bases(model, 260), rows=rows) for rows in (STORIES[:1], STORIES)]
+
+    def hashes(intervention):
+        return {cell.node.hash for each in plans for cell in each.cells if cell.intervention == intervention}
+
+    assert len(hashes("hhh-prompt")) == 2
+    assert len(hashes("context-distillation")) == 1
+    teacher = next(n for n in plans[0].nodes() if n.trainer == "context-distillation").inputs["teacher"].policy
+    assert 0 < 2 * len(teacher.prefix.ids) <= teacher.context
+
+
 def test_training_seeds_make_nodes_of_one_curve(model, prompt, tmp_path, monkeypatch):
     doubles.install(tmp_path / "site", monkeypatch)
     study = suite(prompt, **{"helpful-rlhf": Intervention(trainer="helpful-rlhf", seeds=3)})
