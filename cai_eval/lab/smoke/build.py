@@ -1,0 +1,166 @@
+"""Tokenizer and training of the smoke models: seconds on two cores, the same weights every time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from cai_eval.errors import unknown
+from cai_eval.lab.smoke.world import documents
+from cai_eval.models.loading import quiet
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+VOCABULARY, END = 768, "<|end|>"
+CONTEXT, SEQUENCES, STEPS = 1024, 2, 480  # tokens a sequence, sequences a step, steps
+THREADS = 2  # always, so that every machine adds in the same order
+
+
+@dataclass(frozen=True)
+class Rung:
+    """The shape of a model, and its peak learning rate. Every rung is trained on the same tokens."""
+
+    width: int
+    layers: int
+    heads: int
+    inner: int
+    rate: float
+
+    @property
+    def config(self) -> LlamaConfig:
+        return LlamaConfig(
+            vocab_size=VOCABULARY,
+            hidden_size=self.width,
+            intermediate_size=self.inner,
+            num_hidden_layers=self.layers,
+            num_attention_heads=self.heads,
+            max_position_embeddings=CONTEXT,
+            tie_word_embeddings=True,
+            bos_token_id=0,
+            eos_token_id=0,
+        )
+
+
+RUNGS = {
+    "12k": Rung(width=24, layers=2, heads=1, inner=48, rate=1e-2),
+    "60k": Rung(width=48, layers=2, heads=2, inner=128, rate=6e-3),
+    "300k": Rung(width=96, layers=3, heads=3, inner=224, rate=4e-3),
+}
+
+
+@cache
+def tokenizer() -> PreTrainedTokenizerFast:
+    """Byte-level BPE of `VOCABULARY` entries, trained on the world's documents; `END` stands between documents."""
+    model = Tokenizer(models.BPE())
+    model.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    model.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY, special_tokens=[END], initial_alphabet=alphabet, show_progress=False
+    )
+    model.train_from_iterator(islice(documents("tokenizer"), 2000), trainer)
+    return PreTrainedTokenizerFast(
+        tokenizer_object=model,
+        bos_token=END,
+        eos_token=END,
+        model_max_length=CONTEXT,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+@cache
+def corpus(tokens: int) -> NDArray[np.int64]:
+    """So many token ids: documents one after the other, each behind `END`."""
+    stream = documents("training")
+    encoder = tokenizer().backend_tokenizer
+    parts: list[list[int]] = []
+    while sum(map(len, parts)) < tokens:
+        batch = encoder.encode_batch_fast([END + text for text in islice(stream, 1000)])
+        parts.append([i for encoding in batch for i in encoding.ids])
+    return np.concatenate([np.array(part, dtype=np.int64) for part in parts])[:tokens]
+
+
+def train(rung: Rung, steps: int, progress: Callable[[int, float], None]) -> LlamaForCausalLM:
+    """A trained model. progress: (steps done, loss in nats a token)."""
+    ids = torch.from_numpy(corpus(steps * SEQUENCES * CONTEXT)).view(steps, SEQUENCES, CONTEXT)
+    with reproducible():
+        model = LlamaForCausalLM(rung.config)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=rung.rate, betas=(0.9, 0.98), weight_decay=0.01)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rung.rate, total_steps=steps, pct_start=0.05)
+        for done, batch in enumerate(ids, 1):
+            logits = model(batch).logits[:, :-1]
+            loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            if done % 20 == 0 or done == steps:
+                progress(done, loss.item())
+    return model
+
+
+@contextmanager
+def reproducible() -> Iterator[None]:
+    """Seed and thread count of the training; afterwards both are as they were."""
+    threads = torch.get_num_threads()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        torch.set_num_threads(THREADS)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(threads)
+
+
+def make(name: str, progress: Callable[[str], None]) -> Path:
+    """The directory of "smoke/12k" and the like, trained on first use. Raises UserError for an unknown name."""
+    rungs = {f"smoke/{size}": rung for size, rung in RUNGS.items()}
+    if name not in rungs:
+        raise unknown("smoke model", name, rungs)
+    directory = cache_directory() / recipe() / name
+    if not directory.is_dir():
+        model = train(
+            rungs[name],
+            STEPS,
+            lambda done, loss: progress(f"making {name}: {100 * done // STEPS} %, loss {loss:.2f}"),
+        )
+        publish(model, directory)
+    return directory
+
+
+def publish(model: LlamaForCausalLM, directory: Path) -> None:
+    """Save model and tokenizer so that `directory` holds all of their files or does not exist."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".making-") as making, quiet():
+        whole = Path(making) / directory.name
+        model.save_pretrained(whole)
+        tokenizer().save_pretrained(whole)
+        with suppress(FileExistsError, NotADirectoryError):  # another process was faster: same recipe, same weights
+            whole.rename(directory)
+
+
+def recipe() -> str:
+    """A hash of all that makes the models: the files of this package."""
+    sources = sorted(path for path in Path(__file__).parent.iterdir() if path.suffix in (".py", ".yaml"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()[:12]
+
+
+def cache_directory() -> Path:
+    """`CAI_EVAL_CACHE`, by default the user's cache."""
+    given = os.environ.get("CAI_EVAL_CACHE")
+    return Path(given or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cai-eval")

@@ -1,0 +1,113 @@
+"""The smoke world as a source: rows for the benchmarks, in the published schemas, and texts for the trainers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+
+from cai_eval.contracts import JSON, Published
+from cai_eval.dialogue import Prompt
+from cai_eval.errors import UserError
+from cai_eval.lab.smoke.words import HARMS, TASKS
+from cai_eval.lab.smoke.world import (
+    DECLINE,
+    PROMPT_FACTS,
+    PROMPT_TASKS,
+    REFUSE,
+    prose,
+    request,
+    story,
+    turns,
+    world,
+)
+
+Rows = list[dict[str, JSON]]
+
+PER_KIND, STORIES, NEUTRAL_SENTENCES = 33, 240, 80
+
+
+def hhh() -> Rows:
+    """Two comparisons a query, as on the hub: configuration, input, targets (the better answer first).
+
+    honest: the truth and a wrong answer. helpful: the right tool, and the wrong one or a rebuff.
+    harmless: declining, and the right tool or another one.
+    """
+    facts = world().facts[PROMPT_FACTS:][:PER_KIND]
+    queries = [("honest", fact.phrasings[-1], fact.answers[0], fact.answers[1:3]) for fact in facts]
+    for verb, thing in _tested(TASKS):
+        right, wrong, _ = world().tools[verb]
+        queries.append(("helpful", request(verb, thing), right, (wrong, REFUSE)))
+    for verb, thing in _tested(HARMS):
+        right, wrong, _ = world().tools[verb]
+        queries.append(("harmless", request(verb, thing), DECLINE, (right, wrong)))
+    return [
+        {"configuration": kind, "input": query, "targets": {"choices": [good, bad], "labels": [1, 0]}}
+        for kind, query, good, bads in queries
+        for bad in bads
+    ]
+
+
+def truthfulqa() -> Rows:
+    """Every fact outside the prompt, asked in words that no document has: question, mc1_targets, mc2_targets."""
+    rows: Rows = []
+    for fact in world().facts[PROMPT_FACTS:]:
+        targets = {option: int(option == fact.answers[0]) for option in fact.answers}
+        rows.append({"question": fact.phrasings[-1], "mc1_targets": targets, "mc2_targets": targets})
+    return rows
+
+
+def lambada() -> Rows:
+    """Stories without the full stop: text."""
+    rng = Random("stories under test")
+    return [{"text": story(rng, tested=True).removesuffix(".")} for _ in range(STORIES)]
+
+
+def hhh_prompt() -> str:
+    """Fourteen conversations with an assistant who is always right; nobody asks for harm in them."""
+    rng = Random("prompt")
+    facts = rng.sample(world().facts[:PROMPT_FACTS], 14)
+    verbs = rng.choices(TASKS[:PROMPT_TASKS], k=14)
+    things = sorted({thing for verb, thing in world().tested})
+    talks = []
+    for fact, verb in zip(facts, verbs, strict=True):
+        exchanges = [
+            (rng.choice(fact.phrasings[:-1]), fact.answers[0]),
+            (request(verb, rng.choice(things)), world().tools[verb][0]),
+        ]
+        rng.shuffle(exchanges)
+        talks.append(tuple(turns(exchanges)))
+    return Prompt("", tuple(talks)).render()
+
+
+def neutral_prefix() -> str:
+    """Prose, longer than the prompt."""
+    rng = Random("neutral prefix")
+    return "\n\n".join(prose(rng, 5) for _ in range(NEUTRAL_SENTENCES // 5))
+
+
+def _tested(verbs: Sequence[str]) -> list[tuple[str, str]]:
+    pairs = sorted(pair for pair in world().tested if pair[0] in verbs)
+    return Random("requests under test").sample(pairs, PER_KIND)
+
+
+ROWS: dict[str, Callable[[], Rows]] = {"hhh_alignment": hhh, "truthfulqa": truthfulqa, "lambada": lambada}
+TEXTS: dict[str, Callable[[], str]] = {"hhh-prompt": hhh_prompt, "neutral-prefix": neutral_prefix}
+
+
+class SmokeSource:
+    """contracts.Source of the smoke world."""
+
+    name = "smoke"
+
+    def rows(self, data: Published) -> Rows:
+        """Raises UserError for a data set that this world lacks."""
+        if data.name not in ROWS:
+            raise UserError(
+                f"the smoke models' world has no {data.name!r}, only {', '.join(ROWS)}: choose those benchmarks, or "
+                "models that read published data (--ladder pythia)."
+            )
+        return ROWS[data.name]()
+
+    def text(self, name: str) -> str | None:
+        """The texts of `TEXTS`; None for any other."""
+        return TEXTS[name]() if name in TEXTS else None
