@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -123,18 +124,20 @@ def _check_draw(report: Report, results: Results) -> None:
         before[0].equals(results.records) and before[1].equals(results.cells),
         f"{name}.draw() must not change the results",
     )
-    names = [each.name for each in drawn]
-    promise(len(set(names)) == len(names), f"{name}.draw() gives two things one name: {names}")
+    names = [(type(each), each.name) for each in drawn]
+    promise(len(set(names)) == len(names), f"{name}.draw() gives two figures or two tables one name")
     for each in drawn:
         promise(isinstance(each, Figure | Table), f"{name}.draw() must give figures and tables, not {type(each)}")
-        promise(each.name and each.title and each.caption, f"{each.name!r} needs a name, a title and a caption")
+        promise(re.fullmatch(r"[\w.-]+", each.name), f"{each.name!r} cannot be a file's name: letters, digits, . _ -")
+        promise(each.title and each.caption, f"{each.name!r} needs a title and a caption")
         if isinstance(each, Table):
             _check_table(each)
         else:
             _check_figure(each)
-    again = {each.name: _frame(each) for each in report.draw(results)}
+    again = list(report.draw(results))
     promise(
-        list(again) == names and all(_frame(each).equals(again[each.name]) for each in drawn),
+        [(type(each), each.name) for each in again] == names
+        and all(_frame(one).equals(_frame(other)) for one, other in zip(drawn, again, strict=True)),
         f"{name}.draw() must draw the same from the same results",
     )
 

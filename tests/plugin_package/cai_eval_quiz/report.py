@@ -34,9 +34,7 @@ class Changes:
         if frame.empty:
             return
         caption = "Items whose score rose (repaired) or fell (broken) against the first intervention."
-        yield Table(
-            "changes-counts", "Repaired and broken items", caption, frame, {"repaired": "{:d}", "broken": "{:d}"}
-        )
+        yield Table("changes", "Repaired and broken items", caption, frame, {"repaired": "{:d}", "broken": "{:d}"})
         yield Figure("changes", "Repaired and broken items", caption, bars(frame), frame)
 
 
