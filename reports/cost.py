@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from cai_eval.contracts import Figure, PaperFigure, Results, Table
-from cai_eval.pages import charts, scores, style
+from cai_eval.pages import charts, style
 
 
 class Config(BaseModel):
@@ -44,7 +44,7 @@ class Cost:
             caption="Sums over benchmarks. prefix: tokens before every request, the largest of the benchmarks; tokens: "
             "sent behind it; cache: keys and values of the prefix, held once however large the batch; time: on "
             "the machine named under provenance, the prefix included.",
-            frame=frame.drop(columns=["cell"]).assign(intervention=frame["intervention"].map(scores.titles(results))),
+            frame=frame.drop(columns=["cell"]).assign(intervention=frame["intervention"].map(results.interventions)),
             formats={
                 "parameters": "{:,}",
                 "cache MiB": "{:.2f}",
@@ -78,7 +78,7 @@ def costs(results: Results) -> pd.DataFrame:
 
 
 def _figure(results: Results, frame: pd.DataFrame) -> Figure:
-    titles = scores.titles(results)
+    titles = results.interventions
     margins = style.Margins(right=style.room_for(list(titles.values())))
     figure, (ax,) = style.panels(style.COLUMN, 1, 1, margins=margins)
     column = "milliseconds an item"

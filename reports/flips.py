@@ -45,7 +45,7 @@ class Flips:
             if frame is not None:
                 yield Table(
                     name=f"flips-{''.join(c if c.isalnum() else '-' for c in benchmark)}",
-                    title=f"{benchmark}: won and lost against {scores.titles(results)[base]}",
+                    title=f"{benchmark}: won and lost against {results.interventions[base]}",
                     caption=f"At most {self.config.examples} items of each comparison in each direction, those first "
                     "whose log-probabilities moved most. Log-probabilities are in nats and stand before each option; "
                     "the chosen answer is repeated above them.",

@@ -62,7 +62,7 @@ class Scaling:
 
     def _whole(self, results: Results, benchmark: str, metric: Metric, frame: pd.DataFrame) -> Figure:
         overlay = published.scores(benchmark, metric.name) if self.config.published else {}
-        margins = style.Margins(right=style.room_for([*scores.titles(results).values(), *overlay]))
+        margins = style.Margins(right=style.room_for([*results.interventions.values(), *overlay]))
         figure, (ax,) = style.panels(style.COLUMN, 1, 1, margins=margins)
         _panel(ax, results, metric, frame, overlay)
         style.heading(ax, benchmark, metric.label)
@@ -78,7 +78,7 @@ class Scaling:
         categories = list(frame["category"].unique())
         overlay = published.categories(benchmark, metric.name) if self.config.published else {}
         overlay = {category: overlay[category] for category in categories if category in overlay}
-        labels = [*scores.titles(results).values(), *(name for curves in overlay.values() for name in curves)]
+        labels = [*results.interventions.values(), *(name for curves in overlay.values() for name in curves)]
         margins = style.Margins(right=style.room_for(labels))
         figure, axes = style.panels(style.PAGE, math.ceil(len(categories) / 2), 2, height=1.25, margins=margins)
         limits = _limits(frame, [rows for curves in overlay.values() for rows in curves.values()])
@@ -107,7 +107,7 @@ class Scaling:
             sentences.append("The broken line is what guessing scores.")
         if overlaid:
             sentences.append("Grey: Askell et al. 2021, read off their figure; other models, another run of the test.")
-        return " ".join(sentences + scores.notes(frame, scores.titles(results)))
+        return " ".join(sentences + scores.notes(frame, results.interventions))
 
 
 def _panel(
@@ -123,7 +123,7 @@ def _panel(
     charts.against_size(
         ax,
         frame,
-        scores.titles(results),
+        results.interventions,
         published=overlay,
         level=(float(chance), "chance") if chance == chance else None,
         limits=limits,
@@ -144,7 +144,7 @@ def _table(results: Results, benchmark: str, metrics: Sequence[Metric], frame: p
             "category": frame["category"].replace("", "all"),
             "model": frame["rung"],
             "parameters": frame["parameters"],
-            "intervention": frame["intervention"].map(scores.titles(results)),
+            "intervention": frame["intervention"].map(results.interventions),
             "prefix": frame["label"],
             "score": frame["value"],
             "low": frame["low"],

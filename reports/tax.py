@@ -65,7 +65,7 @@ class Tax:
         yield _table(results, frame)
 
     def _taxes(self, results: Results, measures: Mapping[str, Metric], frame: pd.DataFrame) -> Figure:
-        titles = scores.titles(results)
+        titles = results.interventions
         overlays = {
             name: published.taxes(name, metric.name) if self.config.published else {}
             for name, metric in measures.items()
@@ -95,7 +95,7 @@ class Tax:
         )
 
     def _caption(self, results: Results, frame: pd.DataFrame, overlaid: bool) -> str:
-        base = scores.titles(results)[scores.base_intervention(results)]
+        base = results.interventions[scores.base_intervention(results)]
         sentences = [
             f"The score of the same weights with {base} minus the score with each intervention, item by item: above "
             f"the line is a loss, below it a gain. Bars are {self.config.level:.0%} intervals by clusters of items.",
@@ -109,21 +109,26 @@ class Tax:
             sentences.append(
                 "Grey: Askell et al. 2021, figure 7, with the sign turned (the paper plots aligned minus base)."
             )
-        return " ".join(sentences + scores.notes(frame, scores.titles(results)))
+        return " ".join(sentences + scores.notes(frame, results.interventions))
 
     def _decomposition(
         self, results: Results, measures: Mapping[str, Metric], parts: Mapping[str, pd.DataFrame]
     ) -> Figure:
-        titles = scores.titles(results)
+        titles = results.interventions
         looks = style.series(list(titles))
         stages = self.config.stages
         columns = min(2, len(parts))
+        width = style.PAGE if columns == 2 else style.COLUMN
+        steps = [(f"{titles[a]} → {titles[b]}", looks[b].colour) for a, b in pairwise(stages)]
+        whole = (f"{titles[stages[0]]} → {titles[stages[-1]]}", style.colour("ink"))
+        lines = style.key_lines(width, [*steps, whole])
         figure, axes = style.panels(
-            style.PAGE if columns == 2 else style.COLUMN,
+            width,
             -(-len(parts) // columns),
             columns,
             height=1.3,
-            margins=style.Margins(right=0.15, top=0.62),
+            margins=style.Margins(right=0.15),
+            header=style.LINE * len(lines) / style.POINTS,
         )
         for ax, (name, part) in zip(axes, parts.items(), strict=False):
             style.heading(ax, name, f"{quantity(measures[name])} lost ({measures[name].label})")
@@ -131,8 +136,7 @@ class Tax:
             charts.waterfall(ax, part, [looks[stage].colour for stage in stages[1:]])
         for ax in axes[len(parts) :]:
             ax.remove()
-        steps = [(f"{titles[a]} → {titles[b]}", looks[b].colour) for a, b in pairwise(stages)]
-        style.key(figure, [*steps, (f"{titles[stages[0]]} → {titles[stages[-1]]}", style.colour("ink"))])
+        style.key(figure, lines)
         return Figure(
             name="tax-decomposition",
             title="What the tax is made of",
@@ -166,7 +170,7 @@ def _table(results: Results, frame: pd.DataFrame) -> Table:
             "benchmark": frame["benchmark"],
             "model": frame["rung"],
             "parameters": frame["parameters"],
-            "intervention": frame["intervention"].map(scores.titles(results)),
+            "intervention": frame["intervention"].map(results.interventions),
             "prefix": frame["label"],
             "base": frame["base"],
             "changed": frame["changed"],

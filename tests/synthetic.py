@@ -15,7 +15,12 @@ import pandas as pd
 from cai_eval.contracts import Metric, Record, Results
 
 LADDER = {"70m": 18.9e6, "160m": 85.1e6, "410m": 302e6, "1b": 806e6, "1.4b": 1.21e9, "2.8b": 2.52e9, "6.9b": 6.44e9}
-INTERVENTIONS = ("none", "hhh-prompt", "neutral-prefix", "dialogue-only")
+INTERVENTIONS = {
+    "none": "no intervention",
+    "hhh-prompt": "HHH prompt",
+    "neutral-prefix": "neutral prefix of equal length",
+    "dialogue-only": "dialogue format only",
+}
 CHANCE = "mc1_chance"
 
 
@@ -80,7 +85,7 @@ WORLDS: Mapping[str, World] = {
 
 def results(
     models: Mapping[str, float] = LADDER,
-    interventions: Sequence[str] = INTERVENTIONS,
+    interventions: Mapping[str, str] = INTERVENTIONS,
     benchmarks: Sequence[str] = tuple(WORLDS),
     items: int = 200,
     errors: float = 0.01,
@@ -171,6 +176,6 @@ def results(
         cells=pd.DataFrame.from_dict(cells, orient="index"),
         metrics={benchmark: WORLDS[benchmark].metrics for benchmark in benchmarks},
         details=details,
-        interventions=tuple(interventions),
+        interventions=interventions,
         laboratory=laboratory,
     )

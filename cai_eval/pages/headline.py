@@ -13,7 +13,7 @@ from cai_eval.pages import html, scores, style, taxes
 
 def headline(results: Results) -> str:
     """Sentences and a table for each intervention; the first one stands open, the others are folded."""
-    names = scores.titles(results)
+    names = results.interventions
     base = scores.base_intervention(results)
     measures = {b: scores.primary(metrics) for b, metrics in results.metrics.items()}
     frame = taxes.taxes(results, measures, base)

@@ -20,7 +20,7 @@ from typing import Any
 
 from cai_eval.contracts import Figure, Report, Results, Table
 from cai_eval.errors import UserError
-from cai_eval.pages import headline, html, scores, style
+from cai_eval.pages import headline, html, style
 
 MARK = '<meta name="generator" content="cai-eval">'
 
@@ -28,8 +28,8 @@ MARK = '<meta name="generator" content="cai-eval">'
 def build(results: Results, reports: Sequence[Report], provenance: Mapping[str, Any], out: Path) -> Path:
     """Draw the reports and publish the folder `out`; returns its index.html.
 
-    provenance: what made the results. Its keys "notes" (sentences), "skipped" and "failed" (mappings with intervention,
-    benchmark, reason) are shown as what is missing, "title" and "description" at the top, the rest as it stands.
+    provenance: what made the results. "notes" (sentences), "skipped" and "failed" (mappings: intervention, benchmark,
+    reason, and rung where it is one) tell what is missing; the suite's title and description stand at the top.
     The old report is replaced at the very end, by renaming. Raises UserError where `out` is a folder of something else.
     """
     if out.exists() and not _is_report(out):
@@ -56,7 +56,7 @@ Drawn = list[tuple[str, list[Figure | Table]]]  #: report title → what it drew
 
 
 def _page(results: Results, drawn: Drawn, provenance: Mapping[str, Any], folder: Path) -> str:
-    names = scores.titles(results)
+    names = results.interventions
     words = {
         str(cell): f"{row['rung']}, {names.get(row['intervention'], row['intervention'])}, {row['benchmark']}"
         for cell, row in results.cells.iterrows()
@@ -70,8 +70,9 @@ def _page(results: Results, drawn: Drawn, provenance: Mapping[str, Any], folder:
     sections.append(("What is missing", _missing(results, provenance)))
     rest = {key: value for key, value in provenance.items() if key not in SHOWN_ELSEWHERE}
     sections.append(("Provenance", html.definitions(rest)))
-    title = str(provenance.get("title") or "What alignment bought, and what it cost")
-    about = provenance.get("description") or ""
+    suite = provenance.get("suite", {})
+    title = suite.get("title") or "What alignment bought, and what it cost"
+    about = suite.get("description", "")
     navigation = "".join(f'<a href="#section-{i}">{html.text(name)}</a>' for i, (name, _) in enumerate(sections))
     body = "".join(
         f'<section id="section-{i}"><h2>{html.text(name)}</h2>{content}</section>'
@@ -86,7 +87,7 @@ def _page(results: Results, drawn: Drawn, provenance: Mapping[str, Any], folder:
     )
 
 
-SHOWN_ELSEWHERE = ("title", "description", "notes", "skipped", "failed")
+SHOWN_ELSEWHERE = ("notes", "skipped", "failed")
 
 
 def _asset(name: str) -> str:

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from cai_eval import statistics
 from cai_eval.contracts import Metric, Results
 
-BASE = "none"
 LEVEL = 0.95
 
 Array = NDArray[np.float64]
@@ -25,16 +24,9 @@ def primary(metrics: Sequence[Metric]) -> Metric:
     return next((metric for metric in metrics if metric.primary), metrics[0])
 
 
-def titles(results: Results) -> dict[str, str]:
-    """Intervention → how figures name it, in the study's order."""
-    names = results.interventions
-    return dict(names) if isinstance(names, Mapping) else {name: name for name in names}
-
-
 def base_intervention(results: Results) -> str:
-    """What everything is compared with: "none" where the study has it, else its first intervention."""
-    names = list(titles(results))
-    return BASE if BASE in names or not names else names[0]
+    """What everything is compared with: the study's first intervention, "" where it has none."""
+    return next(iter(results.interventions), "")
 
 
 def display(metric: Metric, value: Any) -> Any:
@@ -88,7 +80,8 @@ def item_scores(results: Results, benchmark: str, metric: str) -> Scores:
 
 def scored(*scores: Array) -> NDArray[np.bool_]:
     """Which items have a finite score in all of the given (items,) or (seeds, items) arrays."""
-    return np.isfinite(np.concatenate([np.atleast_2d(array) for array in scores])).all(axis=0)
+    finite: NDArray[np.bool_] = np.isfinite(np.concatenate([np.atleast_2d(array) for array in scores])).all(axis=0)
+    return finite
 
 
 def chance_level(results: Results, benchmark: str, metric: Metric, data: Scores) -> Array | None:
@@ -106,7 +99,7 @@ def chance_level(results: Results, benchmark: str, metric: Metric, data: Scores)
 
 def points(results: Results, data: Scores) -> Iterator[tuple[Point, dict[str, Any]]]:
     """Points by size, with what every frame says of them. cell: one to link to. errors: items without a record."""
-    order = {name: i for i, name in enumerate(titles(results))}
+    order = {name: i for i, name in enumerate(results.interventions)}
     found = []
     for point, hashes in data.cells.items():
         rows = results.cells.loc[list(hashes)]

@@ -6,11 +6,13 @@ so nothing has to be measured by drawing it twice. Every colour is a *role*: the
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from io import BytesIO
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
 COLUMN, PAGE = 3.3, 6.9  #: inches
 FONT = "DejaVu Sans"  #: ships with matplotlib, so figures look the same everywhere
 POINTS = 72.0
+LINE = 8.5  #: points from one line of small text to the next
+CHARACTER = 0.054  #: inches of a character of small text, rather more than less
+WRAP = 18  #: characters of an end label's line
 
 #: role → (on white, on dark). Series after Okabe and Ito (2008), which colour-blind readers can tell apart.
 ROLES: Mapping[str, tuple[str, str]] = {
@@ -117,9 +122,10 @@ class Margins:
 
 
 def panels(
-    width: float, rows: int, columns: int, height: float = 1.6, margins: Margins = Margins()
+    width: float, rows: int, columns: int, height: float = 1.6, margins: Margins = Margins(), header: float = 0.0
 ) -> tuple[Figure, list[Axes]]:
-    """A figure of rows × columns panels, row by row. width: of the figure; height: of one panel; both in inches.
+    """A figure of rows × columns panels, row by row. width: of the figure; height: of one panel; header: above
+    them all; in inches.
 
     Each panel keeps its own room on the right for the labels at its line ends.
     """
@@ -127,13 +133,13 @@ def panels(
 
     step = width / columns
     row = margins.top + height + margins.bottom
-    total = row * rows
+    total = header + row * rows
     figure = Figure(figsize=(width, total))
     axes = [
         figure.add_axes(
             (
                 (column * step + margins.left) / width,
-                1 - (i * row + margins.top + height) / total,
+                1 - (header + i * row + margins.top + height) / total,
                 (step - margins.left - margins.right) / width,
                 height / total,
             )
@@ -145,8 +151,8 @@ def panels(
 
 
 def room_for(labels: Sequence[str]) -> float:
-    """Inches that end labels take: the width of their longest, at 6.5 points, and the hairline."""
-    return 0.2 + 0.054 * max((len(label) for label in labels), default=0)
+    """Inches that end labels take: their longest line, and the hairline."""
+    return 0.2 + CHARACTER * max((len(line) for label in labels for line in wrapped(label)), default=0)
 
 
 def heading(ax: Axes, title: str, quantity: str) -> None:
@@ -221,25 +227,25 @@ class EndLabel:
     colour: str
 
 
-def label_ends(ax: Axes, labels: Sequence[EndLabel], gap: float = 8.5) -> None:
+def label_ends(ax: Axes, labels: Sequence[EndLabel]) -> None:
     """Write labels right of the panel, pushed apart where they would overlap.
 
     A hairline leads from each curve's end to its label. Call it last: the limits of both axes must stand.
-    gap: least distance between labels, points.
     """
     width, height = _width(ax), _height(ax)
     labels = sorted((label for label in labels if np.isfinite(label.y)), key=lambda label: label.y)
-    wanted = [float((ax.transData + ax.transAxes.inverted()).transform((label.x, label.y))[1]) for label in labels]
-    placed = spread([min(max(y, 0.0), 1.0) * height for y in wanted], gap)
-    placed = [min(y, height + gap / 2 - gap * (len(placed) - 1 - i)) for i, y in enumerate(placed)]
-    for label, y in zip(labels, placed, strict=True):
+    texts = [wrapped(label.text) for label in labels]
+    ends = [(ax.transData + ax.transAxes.inverted()).transform((label.x, label.y))[1] for label in labels]
+    places = spread([min(max(y, 0.0), 1.0) * height for y in ends], [LINE * len(lines) for lines in texts], height)
+    for label, lines, y in zip(labels, texts, places, strict=True):
         ax.annotate(
-            label.text,
+            "\n".join(lines),
             xy=(label.x, label.y),
             xytext=(1 + 7 / width, y / height),
             textcoords="axes fraction",
             color=label.colour,
             fontsize=6.5,
+            linespacing=1.05,
             va="center",
             annotation_clip=False,
             arrowprops={
@@ -254,32 +260,55 @@ def label_ends(ax: Axes, labels: Sequence[EndLabel], gap: float = 8.5) -> None:
         )
 
 
+def wrapped(label: str) -> list[str]:
+    """An end label's lines."""
+    return textwrap.wrap(label, WRAP) or [""]
+
+
+def spread(wanted: Sequence[float], heights: Sequence[float], top: float) -> list[float]:
+    """The centres nearest to `wanted` (ascending; least squares) at which things of these heights do not overlap.
+
+    top: the topmost one's centre stays below it; there is always room underneath.
+    """
+    offsets = np.cumsum([0.0, *((a + b) / 2 for a, b in pairwise(heights))])
+    blocks: list[tuple[float, int]] = []  # mean of wanted − offset, number of members
+    for value, offset in zip(wanted, offsets, strict=False):
+        mean, count = value - offset, 1
+        while blocks and blocks[-1][0] > mean:
+            before, members = blocks.pop()
+            mean, count = (before * members + mean * count) / (members + count), members + count
+        blocks.append((mean, count))
+    flat = [mean for mean, count in blocks for _ in range(count)]
+    return [min(value, top - offsets[-1]) + offset for value, offset in zip(flat, offsets, strict=False)]
+
+
 def nothing(ax: Axes, reason: str) -> None:
     """Say in an empty panel why it is empty."""
     ax.set_axis_off()
     ax.text(0, 0.5, reason, color=colour("quiet"), fontsize=6.5)
 
 
-def key(figure: Figure, entries: Sequence[tuple[str, str]]) -> None:
-    """Names in their colours in one line at the top of the figure."""
-    width, height = figure.get_size_inches() * POINTS
+def key_lines(width: float, entries: Sequence[tuple[str, str]]) -> list[list[tuple[float, str, str]]]:
+    """Names in their colours, broken into lines for a figure of this width in inches: (x in points, name, colour)."""
+    lines: list[list[tuple[float, str, str]]] = [[]]
     x = 6.0
     for words, shade in entries:
-        figure.text(x / width, 1 - 7 / height, "■ " + words, color=shade, fontsize=6.5, va="center")
-        x += 3.95 * len(words) + 24
+        needed = CHARACTER * POINTS * (len(words) + 2)
+        if lines[-1] and x + needed > width * POINTS:
+            lines.append([])
+            x = 6.0
+        lines[-1].append((x, words, shade))
+        x += needed + 14
+    return lines
 
 
-def spread(wanted: Sequence[float], gap: float) -> list[float]:
-    """The ascending positions nearest to `wanted` (least squares) with at least `gap` between neighbours."""
-    blocks: list[tuple[float, int]] = []  # mean of (wanted − i·gap), number of members
-    for i, value in enumerate(wanted):
-        mean, count = value - i * gap, 1
-        while blocks and blocks[-1][0] > mean:
-            before, members = blocks.pop()
-            mean, count = (before * members + mean * count) / (members + count), members + count
-        blocks.append((mean, count))
-    flat = [mean for mean, count in blocks for _ in range(count)]
-    return [value + i * gap for i, value in enumerate(flat)]
+def key(figure: Figure, lines: Sequence[Sequence[tuple[float, str, str]]]) -> None:
+    """Write the lines of a key at the top of the figure; its panels need a header of `LINE` points for each."""
+    width, height = figure.get_size_inches() * POINTS
+    for i, line in enumerate(lines):
+        for x, words, shade in line:
+            y = 1 - (6 + LINE * i) / height
+            figure.text(x / width, y, "■ " + words, color=shade, fontsize=6.5, va="center")
 
 
 def link(cell: str) -> str:
