@@ -95,12 +95,12 @@ class Lambada:
         return score_items(subject, items, ask, judge)
 
 
-def split(row: Row) -> tuple[str, str]:
+def split(row: Row) -> list[str]:
     """The passage without its last word, and the word."""
     text, _, word = row["text"].rpartition(" ")
     if not text or not word:
         raise ValueError("no last word")
-    return text, word
+    return [text, word]
 
 
 def judge(item: Item, asked: Sequence[Request], scored: Sequence[Scored]) -> Record:

@@ -1,8 +1,8 @@
 """Any task of lm-evaluation-harness, by name or by the path of a YAML file: `lm-eval:hellaswag`.
 
-Prompts, requests, filters and scores are lm-eval's own (its argmax gives the first of equal options the credit);
-log-probabilities, failures and statistics are ours. A group is measured whole, each of its tasks a category. Metrics
-are those that are means over items; lm-eval's `perplexity` is recorded as a loss in nats and shown as a perplexity.
+Prompts, requests, filters and scores are lm-eval's own; log-probabilities, failures and statistics are ours. A group
+is measured whole, each of its tasks a category. Metrics are those that are means over items; lm-eval's `perplexity`
+is recorded as a loss in nats and shown as a perplexity.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from cai_eval.contracts import Item, Metric, Record
-from cai_eval.scoring import NotScored
+from cai_eval.scoring import TIE, NotScored
 
 SHARE_OF_OPTIONS = ("acc", "acc_norm", "acc_bytes", "acc_mutual_info")  #: where a guesser gets 1/options
 SHARE_OF_ITEMS = ("acc", "exact_match")  #: where a guesser gets nothing, having no options
@@ -33,9 +33,11 @@ def metrics(task: Any) -> dict[tuple[str, str], Metric]:
 
 
 def judge(task: Any, item: Item, asked: Sequence[Any], answers: Sequence[Any]) -> Record:
-    """Record of one document. Raises NotScored where a log-probability is not finite."""
+    """Record of one document. Raises NotScored where its log-probabilities say nothing."""
     if task.OUTPUT_TYPE != "generate_until" and not np.isfinite([_nats(answer) for answer in answers]).all():
         raise NotScored("a log-probability is not a finite number")
+    if task.OUTPUT_TYPE == "multiple_choice" and np.ptp([_nats(answer) for answer in answers]) <= TIE:
+        raise NotScored("all options are equally probable, and lm-eval would give the credit to the first")
     for instance, answer in zip(asked, answers, strict=True):
         instance.resps.append(answer)
     instances = list({id(instance): instance for instance in asked}.values())

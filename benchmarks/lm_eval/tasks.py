@@ -16,34 +16,32 @@ from cai_eval.errors import UserError
 
 FEWSHOT_SEED = 1234  #: lm-eval's own default, so that the same examples are drawn
 
+_DEFINED = re.compile(rb"""^["']?(?:task|group)["']?:[ \t]*["']?([^\s"'#]+)["']?[ \t]*$""", re.MULTILINE)
+
 
 def load_tasks(name: str, shots: int | None = None) -> dict[str, Any]:
-    """The task, or the tasks of a group or tag, by name; `name` may be the path of a YAML file.
+    """The task, or the tasks of a group, by name or by the path of a YAML file.
 
     shots: examples before each item; None for what the task says. Raises UserError where there is no such task or
     where it or its data cannot be loaded.
     """
     from lm_eval.tasks import TaskManager
+    from lm_eval.tasks._yaml_loader import load_yaml
 
-    path = Path(name) if name.endswith((".yaml", ".yml")) else _stock_path(name)
-    if path is not None and not path.is_file():
+    path = Path(name).expanduser() if name.endswith((".yaml", ".yml")) else _stock_path(name)
+    if not path.is_file():
         raise UserError(f"lm-eval task file {name!r} does not exist: check the path.")
     with _quiet():
-        if path is None:
-            manager = TaskManager()
-            _known(name, manager.all_tasks)
-            wanted = name
-        elif _is_group(path):
-            manager = TaskManager(include_path=str(path.parent), include_defaults=False)
-            wanted = _definition(path)["group"]
-        else:
-            manager = TaskManager(include_defaults=False)
-            wanted = str(path)
         try:
-            tasks: dict[str, Any] = manager.load([wanted])["tasks"]
-        except Exception as error:  # a task may run code of its own and read data by any library
+            group = load_yaml(path, resolve_func=False).get("group")
+            if group:  # its members are looked for beside it
+                manager = TaskManager(include_path=str(path.parent), include_defaults=False)
+            else:
+                manager = TaskManager(include_defaults=False)
+            tasks: dict[str, Any] = manager.load([group or str(path)])["tasks"]
+        except Exception as error:  # a task may run code of its own and read its data by any library
             reason = str(error).strip().partition("\n")[0] or type(error).__name__
-            raise UserError(f"lm-eval task {name!r} cannot be loaded: {reason}") from error
+            raise UserError(f"lm-eval task {name!r} cannot be loaded ({reason}): mend it or its data.") from error
     for task in tasks.values():
         _refuse(task)
         task.set_fewshot_seed(FEWSHOT_SEED)
@@ -86,32 +84,21 @@ def _refuse(task: Any) -> None:
         raise UserError(f"lm-eval task {task.task_name!r} shows images or sound: choose one that is text alone.")
 
 
-def _definition(path: Path) -> dict[str, Any]:
-    from lm_eval.tasks._yaml_loader import load_yaml
-
-    definition: dict[str, Any] = load_yaml(path, resolve_func=False)
-    return definition
-
-
-def _is_group(path: Path) -> bool:
-    return "group" in _definition(path)
-
-
 @cache
-def _stock_path(name: str) -> Path | None:
-    """The file that defines a stock task or group, files called like it first; None for a tag."""
+def _stock_path(name: str) -> Path:
+    """The file that defines a stock task or group; those that are called like it are looked into first."""
     import lm_eval.tasks
 
     files = sorted(Path(lm_eval.tasks.__file__).parent.rglob("*.yaml"), key=lambda path: name not in path.stem)
-    defines = re.compile(rf"""^["']?(task|group)["']?:\s*["']?{re.escape(name)}["']?\s*$""".encode(), re.MULTILINE)
-    return next((path for path in files if defines.search(path.read_bytes())), None)
-
-
-def _known(name: str, names: list[str]) -> None:
-    if name not in names:
-        near = " or ".join(repr(other) for other in get_close_matches(name, names, n=3, cutoff=0.6))
-        mend = f"did you mean {near}?" if near else "`lm_eval ls tasks` lists them all."
-        raise UserError(f"unknown lm-eval task {name!r}: {mend}")
+    others: set[str] = set()
+    for path in files:
+        for defined in _DEFINED.findall(path.read_bytes()):
+            if defined.decode() == name:
+                return path
+            others.add(defined.decode())
+    near = " or ".join(repr(other) for other in get_close_matches(name, sorted(others), n=3, cutoff=0.6))
+    mend = f"did you mean {near}?" if near else "`lm_eval ls tasks` lists them all."
+    raise UserError(f"unknown lm-eval task {name!r}: {mend}")
 
 
 @contextmanager

@@ -5,11 +5,12 @@ from collections import Counter
 
 import pytest
 from cai_eval.benchmarks.hhh import HHH
-from toy_policy import RowsSource, ToyPolicy
+from toy_policy import ToyPolicy
 
 from cai_eval.contracts import Request
 from cai_eval.data import PublishedSource
 from cai_eval.errors import UserError
+from cai_eval.testing import RowsSource, check_benchmark
 
 WRAPPED = "###The instruction to evaluate:\n{}\n\n###Response to evaluate:\n{}\n\n###Score Rubrics:\n[any]"
 
@@ -29,18 +30,28 @@ MULTI = "Why is it so?\n\nAssistant:  Why is what so?\n\nHuman:  The sky."
 TEXTS = [("What is up?", "The sky.", "Nothing."), (MULTI, "It scatters light.", "No idea.")]
 
 
+def source(rows: list[dict]) -> RowsSource:
+    return RowsSource({"hhh_alignment": rows})
+
+
+def test_keeps_the_promises_of_a_benchmark():
+    rows = [file_row(f"Question {i}?", f"Good {i}.", f"Bad {i}.", category) for i, category in enumerate("abcabca")]
+    for scoring in ("mi", "sum", "mean"):
+        check_benchmark("hhh", {"scoring": scoring}, source=source([*rows, file_row(*TEXTS[1])]))
+
+
 def benchmark(**config) -> HHH:
     return HHH(HHH.Config(**config))
 
 
 def evaluate(rule, rows, format="plain", **config):
     policy, hhh = ToyPolicy(rule, format), benchmark(**config)
-    return list(hhh.evaluate(policy, hhh.items(RowsSource(rows)))), policy.requests
+    return list(hhh.evaluate(policy, hhh.items(source(rows)))), policy.requests
 
 
 def test_file_and_hub_give_the_same_items():
-    of_file = benchmark().items(RowsSource([file_row(*texts) for texts in TEXTS]))
-    of_hub = benchmark().items(RowsSource([hub_row(*texts, right=i) for i, texts in enumerate(TEXTS)]))
+    of_file = benchmark().items(source([file_row(*texts) for texts in TEXTS]))
+    of_hub = benchmark().items(source([hub_row(*texts, right=i) for i, texts in enumerate(TEXTS)]))
     assert of_file == of_hub
     assert of_file[0].data == dict(zip(("query", "good", "bad"), TEXTS[0], strict=True))
 
@@ -48,7 +59,7 @@ def test_file_and_hub_give_the_same_items():
 def test_a_row_without_the_schema_is_named():
     rows = [file_row(*TEXTS[0]), {"source": "honest", "chosen_instruction": "", "rejected_instruction": ""}]
     with pytest.raises(UserError, match="row 2"):
-        benchmark().items(RowsSource(rows))
+        benchmark().items(source(rows))
 
 
 def test_plain_requests():

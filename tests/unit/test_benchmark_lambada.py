@@ -3,18 +3,28 @@ import math
 import pytest
 from cai_eval.benchmarks.lambada import Lambada
 from pydantic import ValidationError
-from toy_policy import RowsSource, ToyPolicy
+from toy_policy import ToyPolicy
 
 from cai_eval.contracts import Request
 from cai_eval.data import PublishedSource
 from cai_eval.errors import UserError
+from cai_eval.testing import RowsSource, check_benchmark
 
 ROWS = [{"text": text} for text in ("Once there was a cat", "He met a\n\ndog", "They went home", "They went home")]
 
 
+def source(rows: list[dict]) -> RowsSource:
+    return RowsSource({"lambada": rows})
+
+
+@pytest.mark.parametrize("config", [{}, {"cloze": True, "shots": 1}])
+def test_keeps_the_promises_of_a_benchmark(config):
+    check_benchmark("lambada", config, source=source(ROWS))
+
+
 def evaluate(rows=ROWS, rule=lambda _: [-1.0, -0.5], format="plain", **config):
     lambada, policy = Lambada(Lambada.Config(**config)), ToyPolicy(rule, format)
-    return list(lambada.evaluate(policy, lambada.items(RowsSource(rows)))), policy.requests
+    return list(lambada.evaluate(policy, lambada.items(source(rows)))), policy.requests
 
 
 def test_the_passage_alone():

@@ -3,11 +3,12 @@ import math
 import numpy as np
 import pytest
 from cai_eval.benchmarks.truthfulqa import TruthfulQA
-from toy_policy import RowsSource, ToyPolicy, constant
+from toy_policy import ToyPolicy, constant
 
 from cai_eval.contracts import Request
 from cai_eval.data import PublishedSource
 from cai_eval.errors import UserError
+from cai_eval.testing import RowsSource, check_benchmark
 
 MC1 = {"It is blue.": 1, "It is green.": 0, "Red.": 0}
 MC2 = {"It is blue.": 1, "Blue, mostly.": 1, "It is green.": 0, "Red.": 0}
@@ -19,24 +20,33 @@ HUB_ROW = {
 }
 
 
+def source(rows: list[dict]) -> RowsSource:
+    return RowsSource({"truthfulqa": rows})
+
+
+def test_keeps_the_promises_of_a_benchmark():
+    rows = [{**FILE_ROW, "question": f"Which colour has sky {i}?"} for i in range(4)]
+    check_benchmark("truthfulqa", source=source([*rows, {**HUB_ROW, "question": "Which has the sea?"}]))
+
+
 def benchmark() -> TruthfulQA:
     return TruthfulQA(TruthfulQA.Config())
 
 
 def evaluate(rule, format="plain"):
     policy = ToyPolicy(rule, format)
-    (record,) = benchmark().evaluate(policy, benchmark().items(RowsSource([FILE_ROW])))
+    (record,) = benchmark().evaluate(policy, benchmark().items(source([FILE_ROW])))
     return record, policy.requests
 
 
 def test_file_and_hub_give_the_same_items():
-    assert benchmark().items(RowsSource([FILE_ROW])) == benchmark().items(RowsSource([HUB_ROW]))
+    assert benchmark().items(source([FILE_ROW])) == benchmark().items(source([HUB_ROW]))
 
 
 @pytest.mark.parametrize("targets", [{"a": 1, "b": 1}, {"a": 0, "b": 0}])
 def test_a_row_with_other_than_one_right_option_is_named(targets):
     with pytest.raises(UserError, match="row 1"):
-        benchmark().items(RowsSource([{**FILE_ROW, "mc1_targets": targets}]))
+        benchmark().items(source([{**FILE_ROW, "mc1_targets": targets}]))
 
 
 def test_formats():

@@ -3,11 +3,11 @@ import hashlib
 import json
 
 import pytest
-from toy_policy import RowsSource
 
 from cai_eval.contracts import Published
 from cai_eval.data import PublishedSource, distinct, fetch, find, item_id, read, verify
 from cai_eval.errors import UserError
+from cai_eval.testing import RowsSource
 
 ROWS = [{"text": "one line\u2028not two"}, {"text": "two"}]
 JSONL = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS).encode()
@@ -96,7 +96,7 @@ def test_a_row_that_is_no_object_is_named(tmp_path):
 
 
 def test_a_row_of_another_schema_is_named():
-    source = RowsSource([{"text": "a"}, {"question": "b"}])
+    source = RowsSource({"toys": [{"text": "a"}, {"question": "b"}]})
     with pytest.raises(UserError, match=r"row 2 of toys.*'text'"):
         read(source, published("toys.jsonl"), lambda row: row["text"])
 

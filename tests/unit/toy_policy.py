@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from cai_eval.contracts import ContextTooLong, Format, PolicySpec, Request, Sample, Sampling, Scored, Source
+from cai_eval.contracts import ContextTooLong, Format, PolicySpec, Request, Sample, Sampling, Scored
 
 Rule = Callable[[Request], Sequence[float]]  # the log-probabilities of a request's tokens
 
@@ -32,21 +32,3 @@ class ToyPolicy:
 
     def count_tokens(self, text: str) -> int:
         return len(text.split())
-
-
-class RowsSource:
-    """A source that holds the rows itself."""
-
-    name = "rows"
-
-    def __init__(self, rows: list[dict]) -> None:
-        self._rows = rows
-
-    def rows(self, data: object) -> list[dict]:
-        return self._rows
-
-    def text(self, name: str) -> str | None:
-        return None
-
-
-_: Source = RowsSource([])
