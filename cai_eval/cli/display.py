@@ -110,7 +110,7 @@ class Display:
 
 def score_table(run: Path) -> Table:
     """Benchmarks and interventions down, models across."""
-    from cai_eval.pages.comparisons import verdict
+    from cai_eval.pages.taxes import verdict
     from cai_eval.study.analysis import headline
     from cai_eval.study.results import load_results
 

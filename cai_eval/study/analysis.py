@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 
 def headline(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Scores and taxes of every benchmark by its primary metric (see `pages.comparisons` for the columns)."""
+    """Scores and taxes of every benchmark by its primary metric (see `pages.scores` and `pages.taxes` for the columns)."""
     import pandas as pd
 
-    from cai_eval.pages import comparisons
+    from cai_eval.pages.scores import primary, scores
+    from cai_eval.pages.taxes import taxes
 
-    measures = {name: comparisons.primary(metrics) for name, metrics in results.metrics.items()}
-    tables = [comparisons.scores(results, name, metric) for name, metric in measures.items()]
-    scores = pd.concat(tables, ignore_index=True)
-    return scores[scores["category"] == ""], comparisons.taxes(results, measures)
+    measures = {name: primary(metrics) for name, metrics in results.metrics.items()}
+    table = pd.concat([scores(results, name, metric) for name, metric in measures.items()], ignore_index=True)
+    return table[table["category"] == ""], taxes(results, measures)
 
 
 def outcome_json(runs: Sequence[Path]) -> dict[str, Any]:

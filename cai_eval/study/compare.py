@@ -11,7 +11,7 @@ import pandas as pd
 from cai_eval import statistics
 from cai_eval.contracts import Results
 from cai_eval.errors import UserError
-from cai_eval.pages.comparisons import primary
+from cai_eval.pages.scores import primary
 from cai_eval.study.results import load_results
 
 KEY = ["rung", "intervention", "seed", "benchmark"]

@@ -16,13 +16,13 @@ def draw_report(runs: Sequence[Path], out: Path) -> Path:
 
     Raises UserError where no cell is finished or `out` cannot be written.
     """
-    from cai_eval import pages
+    from cai_eval.pages import build
 
     manifest = RunDirectory.read(runs[0]).manifest()
     results = load_results(runs)
     reports = [registry.create("reports", name, config) for name, config in manifest["suite"]["reports"].items()]
     with disk_errors(out):
-        page: Path = pages.build(results, reports, provenance(manifest), out)
+        page = build(results, reports, provenance(manifest), out)
     return page
 
 
