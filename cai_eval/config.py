@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Location = tuple[str | int, ...]  #: keys and list indices from the root of the data to a value
+Where = Callable[[Location], str]  #: what to say before a problem at a location ("suite.yaml:7", "trainer 'none'")
 
 
-def validate(model: type[T], data: object, where: Callable[[Location], str]) -> T:
+def validate(model: type[T], data: object, where: Where) -> T:
     """`data` as a `model` (a pydantic model, or a dataclass).
 
-    where: what to say before a problem at a location ("suite.yaml:7", "benchmark 'hhh'").
     Raises UserError that names each offending key, with the nearest known ones for an unknown key.
     """
     from pydantic import TypeAdapter, ValidationError
@@ -38,6 +38,16 @@ def validate(model: type[T], data: object, where: Callable[[Location], str]) -> 
 
 def load_yaml(path: Path, model: type[T]) -> T:
     """The YAML file at `path` as a `model`. Raises UserError that names the file and the line."""
+    data, where = parse_yaml(path)
+    return validate(model, data, where)
+
+
+def parse_yaml(path: Path) -> tuple[object, Where]:
+    """What the YAML file at `path` holds, and "path:line" for any location in it.
+
+    A location that is not in the file (a key that is missing) has the line of what should hold it. Raises
+    UserError where the file cannot be read, is not YAML or says one key twice.
+    """
     import yaml
 
     try:
@@ -57,11 +67,11 @@ def load_yaml(path: Path, model: type[T]) -> T:
         raise UserError(f"{path}: not valid YAML: {error}.") from None
 
     def where(location: Location) -> str:
-        while location and location not in lines:  # a missing key has no line: its parent's is named
+        while location and location not in lines:
             location = location[:-1]
         return f"{path}:{lines.get(location, 1)}"
 
-    return validate(model, data, where)
+    return data, where
 
 
 def _lines(node: yaml.Node, location: Location, path: Path) -> Iterator[tuple[Location, int]]:
@@ -83,7 +93,7 @@ def _lines(node: yaml.Node, location: Location, path: Path) -> Iterator[tuple[Lo
             yield from _lines(value, (*location, index), path)
 
 
-def _sentence(error: ValidationError, model: type, where: Callable[[Location], str]) -> str:
+def _sentence(error: ValidationError, model: type, where: Where) -> str:
     problems = []
     for entry in error.errors(include_url=False, include_context=False):
         location: Location = entry["loc"]

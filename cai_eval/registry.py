@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from cai_eval.config import Location, validate
+from cai_eval.config import Where, validate
 from cai_eval.errors import UserError, unknown
 
 GROUPS = ("benchmarks", "trainers", "reports")
@@ -64,8 +64,12 @@ def load(group: str, name: str) -> type[Any]:
     return plugin
 
 
-def create(group: str, name: str, config: Mapping[str, Any] | None = None) -> Any:
-    """A plug-in built from a validated config. Raises UserError that names the plug-in and the offending keys."""
+def create(group: str, name: str, config: Mapping[str, Any] | None = None, where: Where | None = None) -> Any:
+    """A plug-in built from a validated config.
+
+    where: what to say before a problem with a key of the config; the plug-in's name, unless given.
+    Raises UserError as `load` does, and for a config that the plug-in refuses, naming the offending keys.
+    """
     plugin: Any = load(group, name)
     kind = group.removesuffix("s")
     values = dict(config or {})
@@ -78,10 +82,7 @@ def create(group: str, name: str, config: Mapping[str, Any] | None = None) -> An
             raise UserError(f"{kind} {name!r}: its config sets {key!r} again: say it once.")
         values[key] = argument
 
-    def where(_: Location) -> str:
-        return f"{kind} {name!r}"
-
-    return plugin(validate(plugin.Config, values, where))
+    return plugin(validate(plugin.Config, values, where or (lambda location: f"{kind} {name!r}")))
 
 
 def describe(group: str) -> Iterator[Description]:

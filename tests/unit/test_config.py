@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, field_validator
 
-from cai_eval.config import load_yaml, validate
+from cai_eval.config import load_yaml, parse_yaml, validate
 from cai_eval.errors import UserError
 
 
@@ -103,6 +103,16 @@ def test_files_that_cannot_be_read(tmp_path):
 def test_mappings_are_named_by_the_caller():
     with pytest.raises(UserError, match=r"^trainer 'x': unknown key 'sedes' \(did you mean 'seeds'\?\)\.$"):
         validate(Part, {"trainer": "t", "sedes": 1}, lambda location: "trainer 'x'")
+
+
+def test_the_line_of_anything_in_a_file_can_be_asked_for(tmp_path):
+    path = tmp_path / "suite.yaml"
+    path.write_text("name: a\nparts:\n  x:\n    trainer: t\n")
+    data, where = parse_yaml(path)
+    assert data == {"name": "a", "parts": {"x": {"trainer": "t"}}}
+    assert where(("parts", "x", "trainer")) == f"{path}:4"
+    assert where(("parts", "x", "config", "size")) == f"{path}:3"
+    assert where(()) == f"{path}:1"
 
 
 JSON = st.recursive(

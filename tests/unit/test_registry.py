@@ -81,6 +81,8 @@ def test_an_invalid_config_names_plugin_and_keys(package):
     with pytest.raises(UserError) as caught:
         registry.create("trainers", "echo", {"text": "x", "tmies": 2})
     assert str(caught.value) == "trainer 'echo': unknown key 'tmies' (did you mean 'times'?)."
+    with pytest.raises(UserError, match=r"^suite\.yaml:\('times',\): 'times' should"):
+        registry.create("trainers", "echo:x", {"times": "often"}, lambda location: f"suite.yaml:{location}")
     with pytest.raises(UserError, match=r"trainer 'echo': 'times' should be a valid integer, .*, not 'often'"):
         registry.create("trainers", "echo", {"text": "x", "times": "often"})
     with pytest.raises(UserError, match=r"trainer 'mute': unknown key 'loud' \(it takes no keys\)"):
