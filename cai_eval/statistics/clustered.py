@@ -8,7 +8,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Array = NDArray[np.float64]
+from cai_eval.statistics.arrays import Array, finite
+from cai_eval.statistics.freedom import effective_df
 
 
 @dataclass(frozen=True)
@@ -111,27 +112,7 @@ class Clustered:
 
     @cached_property
     def df(self) -> float:
-        """Satterthwaite's degrees of freedom of `se`; n − 1 for independent items, 0 with one cluster.
-
-        (tr WS)² / tr (WS)² with S the covariance of the totals at the correlation found
-        (Bell & McCaffrey 2002; the correlated working model of Imbens & Kolesár 2016).
-        """
+        """Effective degrees of freedom of `se`; n − 1 for independent items, 0 with one cluster."""
         if self.clusters == 1:
             return 0.0
-        share, spread, weight = self.sizes / self.n, self._spread, self.weights
-        whole = spread.sum()
-        shared = share * (share * whole - 2 * spread)  # diagonal of S − spread; S_gh = … − share_g·spread_h − …
-        ss, sv, vv = weight @ share**2, weight @ (share * spread), weight @ spread**2
-        cross = 2 * ss * vv + 2 * sv**2 - 4 * whole * ss * sv + (whole * ss) ** 2
-        squared = weight**2 @ (spread**2 + 2 * spread * shared) + cross
-        return float(whole**2 / squared)
-
-
-def finite(values: ArrayLike) -> Array:
-    """A one-dimensional float array. Raises ValueError where it is empty or holds NaN or infinity."""
-    array = np.asarray(values, dtype=float)
-    if array.ndim != 1 or array.size == 0:
-        raise ValueError(f"needs a non-empty one-dimensional array, not shape {array.shape}")
-    if not np.isfinite(array).all():
-        raise ValueError("values must be finite: drop items without a score first")
-    return array
+        return effective_df(self.sizes, self._spread, self.weights)

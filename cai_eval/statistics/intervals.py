@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from cai_eval.statistics.clustered import Array, Clustered, finite
+from cai_eval.statistics.arrays import Array, finite
+from cai_eval.statistics.clustered import Clustered
 from cai_eval.statistics.estimate import Estimate
 from cai_eval.statistics.score import tango, wilson
 

@@ -7,7 +7,8 @@ from math import inf, nan, sqrt
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cai_eval.statistics.clustered import Array, Clustered, finite
+from cai_eval.statistics.arrays import Array, finite
+from cai_eval.statistics.clustered import Clustered
 from cai_eval.statistics.estimate import Estimate
 from cai_eval.statistics.intervals import LEVEL, difference_interval, is_credit, mean_interval, student
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
-from cai_eval.statistics.clustered import Array, Clustered
+from cai_eval.statistics.arrays import Array
+from cai_eval.statistics.clustered import Clustered
 from cai_eval.statistics.estimate import Estimate
 from cai_eval.statistics.intervals import LEVEL
 
@@ -55,9 +56,8 @@ def bootstrap(
 ) -> Estimate:
     """Bias-corrected and accelerated interval (Efron 1987) of a function of column means; whole clusters are drawn.
 
-    values: (n,) or (n, columns). statistic: maps means (..., columns) to (...), smoothly, such as a ratio of two columns;
-    by default the first column's mean. Needs some 30 clusters: with few it is too narrow, `mean_interval`
-    is not. NaN ends where the statistic does not vary. Raises ValueError for NaN and for no values.
+    values: (n,) or (n, columns). statistic: takes means (..., columns) to (...), smoothly: say, the ratio of two columns;
+    by default the first column's mean. Needs some 30 clusters: with few it is too narrow, `mean_interval` is not. NaN ends where the statistic does not vary. Raises ValueError for NaN and for no values.
     """
     table = np.asarray(values, dtype=float)
     table = table[:, None] if table.ndim == 1 else table

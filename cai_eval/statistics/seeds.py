@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from cai_eval.statistics.clustered import Array, Clustered
+from cai_eval.statistics.arrays import Array
+from cai_eval.statistics.clustered import Clustered
 from cai_eval.statistics.estimate import Estimate
 from cai_eval.statistics.intervals import LEVEL, quantile
 

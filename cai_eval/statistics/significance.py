@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
 
-from cai_eval.statistics.clustered import Array, Clustered
+from cai_eval.statistics.arrays import Array
+from cai_eval.statistics.clustered import Clustered
 from cai_eval.statistics.intervals import design_effect, is_credit
 from cai_eval.statistics.resampling import Alternative
 
