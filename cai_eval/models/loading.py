@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cai_eval.errors import UserError
 from cai_eval.models.files import config_file, model_files, read_json, tokenizer_directory
@@ -37,11 +37,17 @@ def load_model(model: str, *, device: str | None = None, dtype: str | None = Non
         config = load_config(model)
         try:
             loaded, report = AutoModelForCausalLM.from_pretrained(
-                directory, config=config, dtype=kind, local_files_only=True, output_loading_info=True
+                directory,
+                config=config,
+                dtype=kind,
+                local_files_only=True,
+                trust_remote_code=False,
+                ignore_mismatched_sizes=True,
+                output_loading_info=True,
             )
         except (ValueError, OSError, RuntimeError, ImportError) as error:
-            raise UserError(f"model {model!r} cannot be loaded: {_first_sentence(error)}.") from error
-    wanting = sorted(report["missing_keys"]) + sorted(str(key) for key in report["mismatched_keys"])
+            raise UserError(f"model {model!r} cannot be loaded ({_reason(error)}): fetch or save it again.") from error
+    wanting = sorted(report["missing_keys"]) + sorted(key for key, *_ in report["mismatched_keys"])
     if wanting:
         raise UserError(
             f"model {model!r} has no weights that fit {wanting[0]!r} ({len(wanting)} in all): its files do not "
@@ -60,9 +66,11 @@ def load_tokenizer(model: str) -> PreTrainedTokenizerBase:
     directory = tokenizer_directory(model)
     with quiet():
         try:
-            return AutoTokenizer.from_pretrained(directory, local_files_only=True)
+            return AutoTokenizer.from_pretrained(directory, local_files_only=True, trust_remote_code=False)
         except Exception as error:  # the tokenizers library raises bare Exception for a damaged file
-            raise UserError(f"the tokenizer of {model!r} cannot be loaded: {_first_sentence(error)}.") from error
+            raise UserError(
+                f"the tokenizer of {model!r} cannot be loaded ({_reason(error)}): fetch or save it again."
+            ) from error
 
 
 def load_config(model: str) -> PretrainedConfig:
@@ -73,9 +81,11 @@ def load_config(model: str) -> PretrainedConfig:
     read_json(path)
     with quiet():
         try:
-            return AutoConfig.from_pretrained(path.parent, local_files_only=True)
+            return AutoConfig.from_pretrained(path.parent, local_files_only=True, trust_remote_code=False)
         except Exception as error:  # wrong values raise the hub library's own kind of error
-            raise UserError(f"the configuration {path} cannot be used: {_first_sentence(error)}.") from error
+            raise UserError(
+                f"the configuration {path} cannot be used ({_reason(error)}): mend it, or choose another model."
+            ) from error
 
 
 def context_length(config: PretrainedConfig) -> int:
@@ -134,6 +144,11 @@ def quiet() -> Iterator[None]:
             noise.enable_progress_bar()
 
 
-def _first_sentence(error: BaseException) -> str:
-    text: Any = str(error).strip() or type(error).__name__
-    return " ".join(text.splitlines()[0].split()).rstrip(".")
+def _reason(error: BaseException) -> str:
+    """The first line of what a library says, and the lines that it announces with a colon."""
+    said = []
+    for line in str(error).strip().splitlines():
+        said.append(" ".join(line.split()))
+        if not said[-1].endswith(":"):
+            break
+    return f"{type(error).__name__}: {' '.join(said)}".rstrip(".: ")

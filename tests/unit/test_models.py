@@ -304,7 +304,7 @@ def test_weights_of_another_architecture_are_not_filled_up_at_random(model):
 
 def test_shapes_that_do_not_fit_the_configuration(model):
     change_json("config.json", "intermediate_size", 48)(model)
-    with pytest.raises(UserError, match=r"cannot be loaded|no weights that fit"):
+    with pytest.raises(UserError, match=r"no weights that fit 'model\.layers\.0\.mlp\.down_proj\.weight' \(6 in all\)"):
         load_model(str(model))
 
 
@@ -336,8 +336,17 @@ def test_unknown_devices_dtypes_and_architectures(model):
         load_config(str(model))
     change_json("config.json", "model_type", "llama")(model)
     change_json("config.json", "hidden_size", "wide")(model)
-    with pytest.raises(UserError, match=r"config\.json cannot be used: .*'hidden_size'"):
+    with pytest.raises(UserError, match=r"config\.json cannot be used .*'hidden_size' expected int"):
         load_config(str(model))
+
+
+def test_code_that_comes_with_a_model_is_neither_run_nor_asked_about(model, monkeypatch):
+    monkeypatch.setattr("builtins.input", lambda prompt="": pytest.fail("asked the user"))
+    (model / "theirs.py").write_text("raise SystemExit('their code ran')")
+    change_json("config.json", "auto_map", {"AutoConfig": "theirs.C", "AutoModelForCausalLM": "theirs.M"})(model)
+    change_json("config.json", "model_type", "theirs")(model)
+    with pytest.raises(UserError, match="custom code"):
+        load_model(str(model))
 
 
 def test_an_encoder_is_no_language_model(tmp_path):
