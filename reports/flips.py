@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cai_eval.contracts import Metric, PaperFigure, Record, Results, Table
 from cai_eval.pages import scores
+from cai_eval.pages.text import slug, visible
 
 LOST, WON = "lost", "won"
 
@@ -44,7 +45,7 @@ class Flips:
             frame = pd.concat([f for f in frames if not f.empty]) if any(not f.empty for f in frames) else None
             if frame is not None:
                 yield Table(
-                    name=f"flips-{''.join(c if c.isalnum() else '-' for c in benchmark)}",
+                    name=f"flips-{slug(benchmark)}",
                     title=f"{benchmark}: won and lost against {results.interventions[base]}",
                     caption=f"At most {self.config.examples} items of each comparison in each direction, those first "
                     "whose log-probabilities moved most. Log-probabilities are in nats and stand before each option; "
@@ -81,10 +82,10 @@ def _row(before: Record, after: Record, metric: Metric) -> dict[str, Any]:
         "change": LOST if lost else WON,
         "item": before.item,
         "category": before.category,
-        "prompt": before.prompt,
-        "right answer": before.reference,
-        "without": _said(before),
-        "with": _said(after),
+        "prompt": visible(before.prompt),
+        "right answer": visible(before.reference),
+        "without": visible(_said(before)),
+        "with": visible(_said(after)),
         "moved": _moved(before.details, after.details),
     }
 

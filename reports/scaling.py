@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cai_eval.contracts import Figure, Metric, PaperFigure, Results, Table
 from cai_eval.pages import charts, scores, style
+from cai_eval.pages.text import slug
 
 from . import published
 
@@ -162,8 +163,3 @@ def _table(results: Results, benchmark: str, metrics: Sequence[Metric], frame: p
         frame=table,
         formats={"score": "{:.3f}", "low": "{:.3f}", "high": "{:.3f}", "chance": "{:.3f}", "parameters": "{:,}"},
     )
-
-
-def slug(name: str) -> str:
-    """A benchmark's name as part of a file name."""
-    return "".join(c if c.isalnum() else "-" for c in name)

@@ -108,7 +108,7 @@ def results(
                 logit = world.start + offset + (world.slope + growth) * decades - hard + rng.normal(size=items) * 0.3
                 skill = 1 / (1 + np.exp(-logit))
                 right = np.where(skill > 0.5, 1.0, rng.random(items) < world.chance)
-                cell = sha256(f"{benchmark}/{model}/{intervention}".encode()).hexdigest()[:32]
+                cell = sha256(f"{benchmark}/{model}/{intervention}".encode(errors="replace")).hexdigest()[:32]
                 failed = rng.random(items) < errors
                 scores = {world.metrics[0].name: right}
                 for metric in world.metrics[1:]:

@@ -28,7 +28,7 @@ def against_size(
     frame: one row a point, with columns intervention, parameters, cell, and
     floor where some points are at floor (drawn hollow). titles: intervention → label; their order
     gives colours. published: label → frame (parameters, value), drawn in grey behind. level: a reference line and
-    its label. limits: of the y axis, where several panels share it.
+    its label. limits: of the y axis, where several panels share it or intervals are cut.
     """
     looks = style.series(list(titles))
     drawn = [name for name in titles if (frame["intervention"] == name).any()]
@@ -47,6 +47,8 @@ def against_size(
         rows = frame[frame["intervention"] == name].sort_values("parameters")
         x = rows["parameters"].to_numpy(float)
         y, low, high = (rows[column].to_numpy(float) for column in columns)
+        if limits is not None:
+            low, high = np.clip(low, *limits), np.clip(high, *limits)  # an end may be infinite
         dodge = 2.2 * (i - (len(drawn) - 1) / 2)
         hollow = rows["floor"].tolist() if "floor" in rows else None
         style.curve(ax, x, y, low, high, looks[name], rows["cell"].tolist(), dodge, hollow)
@@ -61,12 +63,13 @@ def against_size(
 
 def value_axis(ax: Axes, unit: str, log: bool = False) -> None:
     """The y axis: fractions as per cent, perplexities on a logarithmic scale. Call it before anything is drawn."""
-    from matplotlib.ticker import PercentFormatter, ScalarFormatter
+    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator, PercentFormatter
 
     if log:
         ax.set_yscale("log")
-        ax.yaxis.set_major_formatter(ScalarFormatter())
-        ax.yaxis.set_minor_formatter(ScalarFormatter())
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
+        ax.yaxis.set_major_formatter(FormatStrFormatter("%g"))
+        ax.yaxis.set_minor_locator(NullLocator())
     elif unit == "fraction":
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
 

@@ -11,6 +11,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from cai_eval.pages import style
+from cai_eval.pages.text import slug, visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,12 +19,11 @@ if TYPE_CHECKING:
     from cai_eval.contracts import Figure, Table
 
 FOLDED_FROM = 24  #: tables with more rows start folded
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
 def text(value: object) -> str:
     """Escaped for element content and quoted attributes; control, direction and surrogate characters made visible."""
-    return escape(_CONTROLS.sub(lambda found: f"⟨{ord(found[0]):04X}⟩", str(value)), quote=True)
+    return escape(visible(value), quote=True)
 
 
 def number(value: Any, form: str = "") -> str:
@@ -104,10 +104,11 @@ def drawing(svg: str, figure: Figure, cells: Mapping[str, str], anchors: Contain
         target = f' href="#items-{cell}"' if f"items-{cell}" in anchors else ""
         return f"<a{target}><title>{text(cells.get(cell, ''))}</title>"
 
+    name = slug(figure.name)
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.S)
     svg = svg[svg.index(">") + 1 :].replace("xlink:href", "href").replace(' target="_blank"', "")
-    svg = re.sub(r' id="([^"]+)"', rf' id="{figure.name}-\1"', svg)
-    svg = re.sub(r'(href="#|url\(#)(?!items-)', rf"\1{figure.name}-", svg)
+    svg = re.sub(r' id="([^"]+)"', rf' id="{name}-\1"', svg)
+    svg = re.sub(r'(href="#|url\(#)(?!items-)', rf"\1{name}-", svg)
     svg = re.sub(r'<a href="#items-([^"]+)">', point, svg)
     for role, (light, _) in style.ROLES.items():
         svg = svg.replace(light, f"var(--{role})")

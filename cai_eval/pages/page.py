@@ -12,15 +12,19 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from cai_eval.contracts import Figure, Report, Results, Table
 from cai_eval.errors import UserError
 from cai_eval.pages import headline, html, style
+from cai_eval.pages.text import slug
 
 MARK = '<meta name="generator" content="cai-eval">'
 
@@ -64,7 +68,9 @@ def _page(results: Results, drawn: Drawn, provenance: Mapping[str, Any], folder:
     anchors = {f"items-{cell}" for _, parts in drawn for part in parts for cell in _cells(part)}
     sections = [("What it bought and what it cost", headline.headline(results))]
     for title, parts in drawn:
-        figures = "".join(_figure(part, words, anchors, folder) for part in parts if isinstance(part, Figure))
+        figures = "".join(
+            _figure(part, words, anchors, results.laboratory, folder) for part in parts if isinstance(part, Figure)
+        )
         tables = "".join(_table(part, words, folder) for part in parts if isinstance(part, Table))
         sections.append((title, f'<div class="figures">{figures}</div>{tables}'))
     sections.append(("What is missing", _missing(results, provenance)))
@@ -113,27 +119,29 @@ def _cells(part: Figure | Table) -> Iterable[str]:
     return part.frame["cell"].unique() if isinstance(part, Table) and "cell" in part.frame else ()
 
 
-def _figure(part: Figure, words: Mapping[str, str], anchors: Container[str], folder: Path) -> str:
-    vector = style.svg(part.figure)
+def _figure(part: Figure, words: Mapping[str, str], anchors: Container[str], laboratory: str, folder: Path) -> str:
+    if laboratory:
+        style.stamp(part.figure, f"laboratory {laboratory}")
+    name, vector = slug(part.name), style.svg(part.figure)
     files = {
         "png": style.png(part.figure),
         "svg": style.standalone(vector).encode(),
         "csv": part.data.to_csv(index=False).encode("utf-8", "replace"),
     }
     for kind, content in files.items():
-        (folder / "figures" / f"{part.name}.{kind}").write_bytes(content)
-    links = " · ".join(f'<a href="figures/{html.text(part.name)}.{kind}">{kind.upper()}</a>' for kind in files)
+        (folder / "figures" / f"{name}.{kind}").write_bytes(content)
+    links = " · ".join(f'<a href="figures/{name}.{kind}">{kind.upper()}</a>' for kind in files)
     shape = "column" if part.figure.get_figwidth() <= style.COLUMN else "page"
     return (
-        f'<figure class="{shape}" id="figure-{html.text(part.name)}"><div class="scroll">'
+        f'<figure class="{shape}" id="figure-{name}"><div class="scroll">'
         f"{html.drawing(vector, part, words, anchors)}</div>"
         f"<figcaption><b>{html.text(part.title)}.</b> {html.text(part.caption)} {links}</figcaption></figure>"
     )
 
 
 def _table(part: Table, words: Mapping[str, str], folder: Path) -> str:
-    part.frame.to_csv(folder / "tables" / f"{part.name}.csv", index=False, errors="replace")
-    link = f'<p class="quiet">{html.text(part.caption)} <a href="tables/{html.text(part.name)}.csv">CSV</a></p>'
+    part.frame.to_csv(folder / "tables" / f"{slug(part.name)}.csv", index=False, errors="replace")
+    link = f'<p class="quiet">{html.text(part.caption)} <a href="tables/{slug(part.name)}.csv">CSV</a></p>'
     if "cell" in part.frame:
         groups = part.frame.groupby("cell", sort=False)
         inner = "".join(
@@ -155,10 +163,28 @@ def _missing(results: Results, provenance: Mapping[str, Any]) -> str:
         for entry in provenance.get(kind, ()):
             where = ", ".join(str(entry[key]) for key in ("rung", "intervention", "benchmark") if entry.get(key))
             lines.append(f"{kind}: {where}: {entry.get('reason', 'no reason was recorded')}")
-    cells = results.cells
-    wrong = cells[cells["errors"] > 0] if len(cells) else cells
-    for row in wrong.itertuples():
-        lines.append(
-            f"{row.errors} of {row.items} items have no score: {row.rung}, {row.intervention}, {row.benchmark}"
-        )
-    return html.bullets(lines) if lines else "<p>Nothing: every planned cell ran and every item has a score.</p>"
+    errors = _errors(results)
+    if not lines and errors.empty:
+        return "<p>Nothing: every planned cell ran and every item has a score.</p>"
+    table = html.table(Table("errors", "", "", errors)) if len(errors) else ""
+    summary = f"{errors['errors'].sum():,} items without a score, in {len(errors)} cells"
+    return html.bullets(lines) + (html.folded(summary, table, is_open=len(errors) < html.FOLDED_FROM) if table else "")
+
+
+def _errors(results: Results) -> pd.DataFrame:
+    """The cells with items that have no score, and the commonest reasons."""
+    rows = []
+    for cell, row in results.cells.iterrows():
+        if row["errors"]:
+            reasons = Counter(record.error for record in results.details(str(cell)) if record.error).most_common(3)
+            rows.append(
+                {
+                    "benchmark": row["benchmark"],
+                    "model": row["rung"],
+                    "intervention": results.interventions[row["intervention"]],
+                    "errors": row["errors"],
+                    "items": row["items"],
+                    "why": "; ".join(f"{reason} ({count})" for reason, count in reasons),
+                }
+            )
+    return pd.DataFrame(rows)

@@ -59,7 +59,8 @@ def item_scores(results: Results, benchmark: str, metric: str) -> Scores:
     """The scores of `metric` on every item of `benchmark`. What is not a finite number counts as none."""
     cells = results.cells[results.cells["benchmark"] == benchmark] if len(results.cells) else results.cells
     records = results.records
-    records = records[records["cell"].isin(cells.index) & (records["metric"] == metric) & np.isfinite(records["value"])]
+    records = records[records["cell"].isin(cells.index) & (records["metric"] == metric)]
+    records = records[np.isfinite(records["value"].to_numpy(float))]
     item, names = pd.factorize(records["item"])
     cell, hashes = pd.factorize(records["cell"])
     first = records.iloc[np.unique(item, return_index=True)[1]]

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from cai_eval.pages.text import visible
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -161,7 +163,7 @@ def heading(ax: Axes, title: str, quantity: str) -> None:
         (title, 15, {"fontsize": 7.5, "fontweight": "bold"}),
         (quantity, 5.5, {"fontsize": 6.5, "color": colour("quiet")}),
     ):
-        ax.annotate(words, (0, 1), (-24, up), "axes fraction", "offset points", annotation_clip=False, **look)  # type: ignore[arg-type]
+        ax.annotate(visible(words), (0, 1), (-24, up), "axes fraction", "offset points", annotation_clip=False, **look)  # type: ignore[arg-type]
 
 
 def size_label(parameters: float) -> str:
@@ -169,7 +171,7 @@ def size_label(parameters: float) -> str:
     for limit, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
         if parameters >= limit * 0.9995:
             value = parameters / limit
-            return f"{value:.1f}{unit}" if value < 9.95 and value != round(value) else f"{value:.0f}{unit}"
+            return f"{value:.{1 if value < 9.95 else 0}f}".removesuffix(".0") + unit
     return f"{parameters:.0f}"
 
 
@@ -262,7 +264,7 @@ def label_ends(ax: Axes, labels: Sequence[EndLabel]) -> None:
 
 def wrapped(label: str) -> list[str]:
     """An end label's lines."""
-    return textwrap.wrap(label, WRAP) or [""]
+    return textwrap.wrap(visible(label), WRAP) or [""]
 
 
 def spread(wanted: Sequence[float], heights: Sequence[float], top: float) -> list[float]:
@@ -308,7 +310,14 @@ def key(figure: Figure, lines: Sequence[Sequence[tuple[float, str, str]]]) -> No
     for i, line in enumerate(lines):
         for x, words, shade in line:
             y = 1 - (6 + LINE * i) / height
-            figure.text(x / width, y, "■ " + words, color=shade, fontsize=6.5, va="center")
+            figure.text(x / width, y, "■ " + visible(words), color=shade, fontsize=6.5, va="center")
+
+
+def stamp(figure: Figure, words: str) -> None:
+    """A note at the foot of a finished figure, which goes wherever the figure goes."""
+    figure.text(
+        0.995, 1.5 / (figure.get_figheight() * POINTS), visible(words), ha="right", color=colour("quiet"), fontsize=5
+    )
 
 
 def link(cell: str) -> str:
