@@ -1,8 +1,9 @@
 """Any task of lm-evaluation-harness, by name or by the path of a YAML file: `lm-eval:hellaswag`.
 
-Prompts, requests, filters and scores are lm-eval's own; log-probabilities, failures and statistics are ours. A group
-is measured whole, each of its tasks a category. Metrics are those that are means over items; lm-eval's `perplexity`
-is recorded as a loss in nats and shown as a perplexity.
+Prompts, requests, filters and scores are lm-eval's own; log-probabilities, failures and statistics are ours. A task's
+text follows the policy's prefix as it is, in whatever format the policy has. A group is measured whole, each of its
+tasks a category. Metrics are those that are means over items; lm-eval's `perplexity` is recorded as a loss in nats
+and shown as a perplexity.
 """
 
 from __future__ import annotations

@@ -12,9 +12,11 @@ from cai_eval.benchmarks.lm_eval import LMEval
 
 from cai_eval.contracts import PolicySpec
 from cai_eval.data import PublishedSource
+from cai_eval.errors import UserError
 from cai_eval.inference.logprobs import Engine
 from cai_eval.inference.policy import LanguageModelPolicy
 from cai_eval.models.loading import context_length, load_config, load_model, load_tokenizer
+from cai_eval.prefixes import make_prefix
 from cai_eval.testing import RowsSource
 
 TOLERANCE = 1e-4  # nats
@@ -170,3 +172,69 @@ def test_truthfulqa_as_lm_eval_defines_it(stories, data_dir, tmp_path):
         theirs = [answer[0] for answer in sample["filtered_resps"]]
         assert record.details["logprobs"] == pytest.approx(theirs, abs=TOLERANCE)
         assert record.scores["acc"] == pytest.approx(sample["acc"], abs=TOLERANCE)
+
+
+def test_greedy_generation(stories, passages, tmp_path):
+    model, tokenizer, policy = stories
+    definition = {
+        "task": "tell_on",
+        "output_type": "generate_until",
+        "test_split": "test",
+        "doc_to_text": "{{text}}",
+        "doc_to_target": "",
+        "generation_kwargs": {"until": ["."], "max_gen_toks": 24, "do_sample": False},
+        "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
+    }
+    path = tmp_path / "tell_on.yaml"
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps(row) + "\n" for row in passages[:12]))
+    whole = {"dataset_path": "json", "dataset_kwargs": {"data_files": {"test": str(rows)}}}
+    path.write_text(yaml.safe_dump(definition | whole))
+    samples = by_lm_eval(model, tokenizer, path)
+    benchmark = LMEval(LMEval.Config(task=str(path)))
+    records = list(benchmark.evaluate(policy, benchmark.items(PublishedSource())))
+    theirs = [sample["resps"][0][0] for sample in samples]  # decoded alone, which drops a blank at the start
+    assert [record.answer.lstrip() for record in records] == [text.lstrip() for text in theirs]
+    assert all(record.answer for record in records)
+
+
+def test_lm_eval_runs_a_policy_of_ours_by_name(data_dir, passages, tmp_path):
+    """`simple_evaluate(model="cai-eval")`: the prefix and format of the intervention, the numbers of our benchmark."""
+    from lm_eval.evaluator import simple_evaluate
+    from lm_eval.tasks import TaskManager
+
+    import cai_eval.study.lm_eval_model  # noqa: F401 - enters the model
+
+    directory = str(data_dir / "stories260K_hf")
+    prompt = tmp_path / "prompt.txt"
+    prompt.write_text("Human: Who are you?\n\nAssistant: A small model that tells stories.\n\n-----\n")
+    path = task_file(tmp_path, "lambada/lambada_openai.yaml", passages[:8])
+    results = simple_evaluate(
+        model="cai-eval",
+        model_args={"pretrained": directory, "intervention": "hhh-prompt", "prompt": str(prompt), "device": "cpu"},
+        tasks=[str(path)],
+        task_manager=TaskManager(include_defaults=False),
+        bootstrap_iters=0,
+    )
+    assert results["config"]["prefix"] == "1 of 1 conversations"
+    (samples,) = results["samples"].values()
+
+    tokenizer, model = load_tokenizer(directory), load_model(directory, device="cpu")
+    prefix = make_prefix(tokenizer, prompt.read_text().strip(), "")
+    spec = PolicySpec("model", "0" * 64, 1, 512, prefix=prefix)
+    policy = LanguageModelPolicy(spec, Engine(model), tokenizer, None, 0)
+    benchmark = LMEval(LMEval.Config(task=str(path)))
+    for record, sample in zip(benchmark.evaluate(policy, benchmark.items(PublishedSource())), samples, strict=True):
+        assert record.scores["perplexity"] == pytest.approx(-sample["perplexity"], abs=TOLERANCE)
+        assert record.scores["acc"] == sample["acc"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "mend"),
+    [({"intervention": "hhh-promt"}, "did you mean 'hhh-prompt'"), ({"intervention": "hhh-prompt"}, "conversations=K")],
+)
+def test_what_the_model_cannot_do_is_one_sentence(data_dir, arguments, mend):
+    from cai_eval.study.lm_eval_model import CaiEvalLM
+
+    with pytest.raises(UserError, match=mend):
+        CaiEvalLM(pretrained=str(data_dir / "stories260K_hf"), device="cpu", **arguments)
