@@ -195,7 +195,7 @@ def test_greedy_generation(stories, passages, tmp_path):
     records = list(benchmark.evaluate(policy, benchmark.items(PublishedSource())))
     theirs = [sample["resps"][0][0] for sample in samples]  # decoded alone, which drops a blank at the start
     assert [record.answer.lstrip() for record in records] == [text.lstrip() for text in theirs]
-    assert all(record.answer for record in records)
+    assert len({record.answer for record in records}) > len(records) / 2
 
 
 def test_lm_eval_runs_a_policy_of_ours_by_name(data_dir, passages, tmp_path):
