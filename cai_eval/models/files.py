@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from cai_eval.errors import UserError
 
-SETTINGS = ("config.json", "generation_config.json")
+CONFIG = "config.json"
+SETTINGS = (CONFIG, "generation_config.json")
 TOKENIZER = (
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
     "added_tokens.json",
-    "vocab.json",
-    "merges.txt",
-    "vocab.txt",
-    "tokenizer.model",
-    "spiece.model",
     "chat_template.jinja",
 )
+VOCABULARY = ("vocab.json", "merges.txt", "vocab.txt", "tokenizer.model", "spiece.model")  #: before tokenizer.json
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")  #: in the order in which from_pretrained looks
 
 
@@ -45,44 +43,56 @@ def model_files(model: str) -> ModelFiles:
     for path in weights:
         if path.suffix == ".safetensors":
             tensors(path)
-    return ModelFiles(directory, _present(model, SETTINGS), _present(model, TOKENIZER), weights)
+    return ModelFiles(directory, _present(model, SETTINGS), _tokenizer(model), weights)
 
 
 def tokenizer_directory(model: str) -> Path:
-    """Where the tokenizer's files lie; a model's directory or the tokenizer's alone. Raises UserError."""
-    present = _present(model, TOKENIZER)
+    """Where the tokenizer's files lie, with or without a model. Raises UserError where there are none."""
+    present = _tokenizer(model)
     if not present:
-        config_file(model)  # the more telling error, where the model itself cannot be had
-        raise UserError(f"{model!r} has no tokenizer: put its tokenizer files beside config.json.")
-    _present(model, SETTINGS)
+        config_file(model)  # says more, where there is no model at all
+        raise UserError(f"{model!r} has no tokenizer: put its tokenizer files beside {CONFIG}.")
     return present[0].parent
 
 
 def config_file(model: str) -> Path:
     """The path of config.json. Raises UserError."""
-    path = find(model, "config.json")
-    if path is not None:
-        return path
-    if Path(model).expanduser().is_dir():
-        raise UserError(f"{model!r} has no config.json: name a directory that save_pretrained wrote.")
-    raise UserError(
-        f"model {model!r} is neither a directory here nor in the local Hugging Face cache, and the hub cannot "
-        "be reached: give a local path, or connect and run again."
-    )
+    path = find(model, CONFIG)
+    if path is None:
+        raise UserError(f"{model!r} has no {CONFIG}: name a model that save_pretrained wrote.")
+    return path
 
 
 def find(model: str, name: str) -> Path | None:
-    """A file of a model, fetched where it is a hub id; None where the model has none or the hub is out of reach."""
+    """A file of a model, fetched where it is a hub id; None where the model has none. Raises UserError.
+
+    All files of a hub id are of one revision, that of its config.json.
+    """
     directory = Path(model).expanduser()
     if directory.is_dir():
         return directory / name if (directory / name).is_file() else None
     if directory.is_absolute() or model.startswith((".", "~")) or model.count("/") > 1 or directory.exists():
         raise UserError(f"model path {model!r} is not a directory: give one that save_pretrained wrote, or a hub id.")
+    config = _fetch(model, CONFIG, None)
+    if name == CONFIG or config is None:
+        return config
+    return _fetch(model, name, config.parent.name)
 
+
+@cache
+def _fetch(model: str, name: str, revision: str | None) -> Path | None:
+    """A file of a hub id in the hub's cache, asked for once a process."""
     from huggingface_hub import errors, hf_hub_download
 
     try:
-        return Path(hf_hub_download(model, name))
+        return Path(hf_hub_download(model, name, revision=revision))
+    except errors.LocalEntryNotFoundError:
+        if name != CONFIG:
+            return None  # out of reach, or never there: an offline cache cannot tell
+        raise UserError(
+            f"model {model!r} is neither a directory here nor in the local Hugging Face cache, and the hub cannot "
+            "be reached: give a local path, or connect and run again."
+        ) from None
     except errors.EntryNotFoundError:
         return None
     except errors.GatedRepoError:
@@ -91,6 +101,8 @@ def find(model: str, name: str) -> Path | None:
         raise UserError(f"the hub has no model {model!r}: check the spelling (owner/name).") from None
     except errors.HFValidationError:
         raise UserError(f"{model!r} is neither a directory here nor a hub id (owner/name).") from None
+    except OSError as error:  # the hub's other refusals, and a full disk
+        raise UserError(f"{name} of model {model!r} cannot be fetched ({error}): try again later.") from error
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -147,6 +159,14 @@ def _weights(model: str) -> tuple[Path, ...]:
         f"model {model!r} has no weights here ({' or '.join(WEIGHTS)}): fetch them, or name a directory that "
         "save_pretrained wrote."
     )
+
+
+def _tokenizer(model: str) -> tuple[Path, ...]:
+    """The files that a tokenizer is read from: tokenizer.json holds the vocabulary where there is one."""
+    present = _present(model, TOKENIZER)
+    if any(path.name == TOKENIZER[0] for path in present):
+        return present
+    return (*present, *_present(model, VOCABULARY))
 
 
 def _present(model: str, names: tuple[str, ...]) -> tuple[Path, ...]:

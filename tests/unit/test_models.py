@@ -4,9 +4,11 @@ import json
 import os
 import shutil
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import pytest
 import torch
+from huggingface_hub import errors
 from safetensors.torch import load_file, save_file
 from transformers import (
     BertConfig,
@@ -21,6 +23,7 @@ from transformers import (
 )
 
 from cai_eval.errors import UserError
+from cai_eval.models import files
 from cai_eval.models.fingerprint import fingerprint, fingerprint_module
 from cai_eval.models.ladder import Ladder, Rung, from_models, ladder_names, load_ladder
 from cai_eval.models.loading import choose_dtype, context_length, load_config, load_model, load_tokenizer
@@ -228,6 +231,72 @@ def test_a_corrupt_or_unwritable_cache_costs_nothing_but_time(model, tmp_path, m
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("CAI_EVAL_CACHE", str(tmp_path / "file" / "cache"))
     assert fingerprint(str(model)) == first
+
+
+def test_a_vocabulary_beside_tokenizer_json_is_not_read_and_does_not_count(saved, model):
+    (model / "vocab.json").write_text("{}")
+    assert fingerprint(str(model)) == fingerprint(str(saved))
+    (model / "tokenizer.json").unlink()
+    without = fingerprint(str(model))
+    (model / "vocab.json").write_text('{"a": 0}')
+    assert fingerprint(str(model)) != without
+
+
+# Hub ids ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def hub_cache(tmp_path, monkeypatch):
+    """Puts copies of models into a cache as the hub library keeps it: (hub id, directory, files left out)."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+
+    def add(name: str, model: Path, *without: str) -> Path:
+        folder = tmp_path / "hub" / f"models--{name.replace('/', '--')}"
+        revision = "0123456789abcdef0123456789abcdef01234567"
+        (folder / "refs").mkdir(parents=True)
+        (folder / "refs" / "main").write_text(revision)
+        return Path(shutil.copytree(model, folder / "snapshots" / revision, ignore=lambda *_: without))
+
+    return add
+
+
+def test_a_hub_id_in_the_cache_is_the_model_itself(saved, hub_cache):
+    snapshot = hub_cache("someone/small", saved)
+    assert fingerprint("someone/small") == fingerprint(str(saved))
+    assert load_model("someone/small").num_parameters() == load_model(str(saved)).num_parameters()
+    assert load_tokenizer("someone/small").vocab_size == 257
+    (rung,) = from_models(["someone/small"]).rungs
+    assert (rung.model, rung.label, rung.context) == ("someone/small", "small", 64)
+    assert Path(load_tokenizer("someone/small").name_or_path) == snapshot
+
+
+def test_a_hub_id_of_which_only_the_configuration_was_fetched(saved, hub_cache):
+    hub_cache("someone/half", saved, "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+    assert load_config("someone/half").vocab_size == 257
+    with pytest.raises(UserError, match="'someone/half' has no weights here"):
+        load_model("someone/half")
+    with pytest.raises(UserError, match="'someone/half' has no tokenizer"):
+        load_tokenizer("someone/half")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (errors.RepositoryNotFoundError, "the hub has no model 'someone/gone'"),
+        (errors.GatedRepoError, "is gated: accept its licence"),
+        (errors.RemoteEntryNotFoundError, r"has no config\.json"),
+        (errors.HfHubHTTPError, "cannot be fetched"),
+    ],
+)
+def test_what_the_hub_refuses_is_said_in_a_sentence(error, sentence, monkeypatch):
+    def refuse(*arguments: object, **options: object) -> str:
+        raise error("no", response=MagicMock())
+
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", refuse)
+    files._fetch.cache_clear()
+    with pytest.raises(UserError, match=sentence):
+        load_config("someone/gone")
+    files._fetch.cache_clear()
 
 
 # Loading ---------------------------------------------------------------------------------------------
