@@ -25,7 +25,7 @@ from cai_eval.models.loading import quiet
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-VOCABULARY, END = 768, "<|end|>"
+VOCABULARY, END = 1024, "<|end|>"
 CONTEXT, SEQUENCES, STEPS = 1024, 2, 480  # tokens a sequence, sequences a step, steps
 THREADS = 2  # always, so that every machine adds in the same order
 
@@ -43,7 +43,7 @@ class Rung:
     @property
     def config(self) -> LlamaConfig:
         return LlamaConfig(
-            vocab_size=VOCABULARY,
+            vocab_size=len(tokenizer()),
             hidden_size=self.width,
             intermediate_size=self.inner,
             num_hidden_layers=self.layers,

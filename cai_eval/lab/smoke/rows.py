@@ -8,7 +8,7 @@ from random import Random
 from cai_eval.contracts import JSON, Published
 from cai_eval.dialogue import Prompt
 from cai_eval.errors import UserError
-from cai_eval.lab.smoke.words import HARMS, TASKS
+from cai_eval.lab.smoke.words import HARMS, TASKS, THINGS
 from cai_eval.lab.smoke.world import (
     DECLINE,
     PROMPT_FACTS,
@@ -67,12 +67,11 @@ def hhh_prompt() -> str:
     rng = Random("prompt")
     facts = rng.sample(world().facts[:PROMPT_FACTS], 14)
     verbs = rng.choices(TASKS[:PROMPT_TASKS], k=14)
-    things = sorted({thing for verb, thing in world().tested})
     talks = []
     for fact, verb in zip(facts, verbs, strict=True):
         exchanges = [
             (rng.choice(fact.phrasings[:-1]), fact.answers[0]),
-            (request(verb, rng.choice(things)), world().tools[verb][0]),
+            (request(verb, rng.choice(THINGS)), world().tools[verb][0]),
         ]
         rng.shuffle(exchanges)
         talks.append(tuple(turns(exchanges)))

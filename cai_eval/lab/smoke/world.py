@@ -204,7 +204,7 @@ def sentence(rng: Random) -> str:
             f"The road goes from the {here} to the {there}.",
             f"In {rng.choice(SEASONS)} the {rng.choice(WEATHER)} comes to the {here}.",
             f"The {here} is older than the {there}.",
-            f"Behind the {here} there is a {there}.",
+            f"Behind the {here} lies the {there}.",
             f"{rng.choice(TIMES)} the {rng.choice(WEATHER)} lay over the {here}.",
         )
     )
