@@ -55,6 +55,35 @@ def test_a_missing_file_that_the_hub_has_names_folder_and_command(tmp_path):
         fetch(data)
 
 
+@pytest.fixture
+def hub_copy(tmp_path, monkeypatch):
+    """A repository of two configurations, in a folder as the hub would hold it."""
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    repository = tmp_path / "repository"
+    repository.mkdir()
+    card = ["---", "configs:"]
+    for name in ("first", "second"):
+        (repository / f"{name}.jsonl").write_text(json.dumps({"text": name, "targets": {"labels": [1, 0]}}) + "\n")
+        card += [f"- config_name: {name}", "  data_files:", "  - split: test", f"    path: {name}.jsonl"]
+    (repository / "README.md").write_text("\n".join([*card, "---", ""]))
+    return str(repository)
+
+
+def test_hub_rows_of_several_configurations_carry_their_own(hub_copy):
+    data = published("toys.jsonl", hub=(hub_copy, "first,second", "test"))
+    assert PublishedSource().rows(data) == [
+        {"configuration": name, "text": name, "targets": {"labels": [1, 0]}} for name in ("first", "second")
+    ]
+    assert fetch(data) == 2
+
+
+def test_a_folder_without_the_file_leaves_the_hub(hub_copy, tmp_path):
+    data = published("toys.jsonl", hub=(hub_copy, "second", "test"))
+    assert [row["text"] for row in PublishedSource(tmp_path).rows(data)] == ["second"]
+    (tmp_path / "toys.jsonl").write_bytes(JSONL)
+    assert PublishedSource(tmp_path).rows(data) == ROWS
+
+
 def test_a_missing_file_that_the_hub_lacks_names_where_it_is_published(tmp_path):
     with pytest.raises(UserError, match=r"not on the hub.*https://example\.org.*--data DIR"):
         PublishedSource(tmp_path).rows(published("toys.jsonl"))
