@@ -6,16 +6,10 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from cai_eval.contracts import Figure, PaperFigure, Results, Table
 from cai_eval.pages import charts, style
-
-
-class Config(BaseModel):
-    """Nothing to choose."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Cost:
@@ -23,8 +17,10 @@ class Cost:
 
     name: ClassVar[str] = "cost"
     title: ClassVar[str] = "What prompting costs"
-    Config: ClassVar[type[BaseModel]] = Config
     papers: ClassVar[tuple[PaperFigure, ...]] = ()
+
+    class Config(BaseModel, frozen=True, extra="forbid"):
+        """Nothing to choose."""
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -36,8 +32,7 @@ class Cost:
         frame = costs(results)
         timed = frame[frame["milliseconds an item"].notna()]
         if not timed.empty:
-            with style.house():
-                yield _figure(results, timed)
+            yield _figure(results, timed)
         yield Table(
             name="cost",
             title="Tokens, cache and time",
@@ -77,6 +72,7 @@ def costs(results: Results) -> pd.DataFrame:
     return frame.drop(columns=["cache", "timed", "model"]).rename(columns={"rung": "model"})
 
 
+@style.house()
 def _figure(results: Results, frame: pd.DataFrame) -> Figure:
     titles = results.interventions
     margins = style.Margins(right=style.room_for(list(titles.values())))

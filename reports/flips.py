@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from cai_eval.contracts import Metric, PaperFigure, Record, Results, Table
 from cai_eval.pages import scores
@@ -16,20 +16,17 @@ from cai_eval.pages.text import slug, visible
 LOST, WON = "lost", "won"
 
 
-class Config(BaseModel):
-    """examples: shown at most, of each comparison in each direction; counts are of all. With seeds: the first."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    examples: int = Field(default=8, ge=1)
-
-
 class Flips:
     """One table a benchmark; points of the figures lead to its parts."""
 
     name: ClassVar[str] = "flips"
     title: ClassVar[str] = "Items that flipped"
-    Config: ClassVar[type[BaseModel]] = Config
     papers: ClassVar[tuple[PaperFigure, ...]] = ()
+
+    class Config(BaseModel, frozen=True, extra="forbid"):
+        """examples: shown at most, of each comparison in each direction; counts are of all. With seeds: the first."""
+
+        examples: int = Field(default=8, ge=1)
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -42,51 +39,53 @@ class Flips:
             if metric.unit != "fraction":
                 continue
             frames = list(self._comparisons(results, benchmark, metric, base))
-            frame = pd.concat([f for f in frames if not f.empty]) if any(not f.empty for f in frames) else None
-            if frame is not None:
+            if frames:
                 yield Table(
                     name=f"flips-{slug(benchmark)}",
                     title=f"{benchmark}: won and lost against {results.interventions[base]}",
                     caption=f"At most {self.config.examples} items of each comparison in each direction, those first "
                     "whose log-probabilities moved most. Log-probabilities are in nats and stand before each option; "
                     "the chosen answer is repeated above them.",
-                    frame=frame,
+                    frame=pd.concat(frames, ignore_index=True),
                 )
 
     def _comparisons(self, results: Results, benchmark: str, metric: Metric, base: str) -> Iterator[pd.DataFrame]:
         data = scores.item_scores(results, benchmark, metric.name)
-        for (model, intervention), cells in data.cells.items():
-            if intervention == base or (model, base) not in data.cells:
-                continue
+        models = dict.fromkeys(model for model, intervention in data.cells if intervention == base)
+        for model in models:
             reference = data.cells[model, base][0]
-            change = data.columns[cells[0]] - data.columns[reference]
-            flipped = np.flatnonzero(np.abs(change) >= 0.5)
-            if len(flipped):
-                before, after = _by_item(results.details(reference)), _by_item(results.details(cells[0]))
-                rows = [_row(before[data.items[i]], after[data.items[i]], metric) for i in flipped]
-                frame = pd.DataFrame(rows).sort_values("moved", ascending=False, kind="stable")
-                shown = frame.groupby("change", sort=True).head(self.config.examples)
-                counts = frame["change"].value_counts()
-                shown = shown.sort_values("change", kind="stable").drop(columns="moved")
-                shown["change"] = [f"{c} (of {counts[c]})" for c in shown["change"]]
-                yield shown.assign(cell=cells[0])
+            before = _by_item(results.details(reference))
+            for intervention in results.interventions:
+                cell = data.cells.get((model, intervention), (reference,))[0]
+                flipped = np.flatnonzero(np.abs(data.columns[cell] - data.columns[reference]) >= 0.5)
+                if len(flipped):
+                    after = _by_item(results.details(cell))
+                    pairs = [(before[data.items[i]], after[data.items[i]]) for i in flipped.tolist()]
+                    yield self._shown(pairs, metric).assign(cell=cell)
+
+    def _shown(self, pairs: Sequence[tuple[Record, Record]], metric: Metric) -> pd.DataFrame:
+        """The examples of one comparison: lost ones, then won ones, each from the greatest move to the least."""
+        rows = []
+        for word, sign in ((LOST, 1), (WON, -1)):
+            found = [pair for pair in pairs if sign * (pair[0].scores[metric.name] - pair[1].scores[metric.name]) > 0]
+            found.sort(key=lambda pair: -_moved(pair[0].details, pair[1].details))
+            rows += [_row(f"{word} ({len(found)})", *pair) for pair in found[: self.config.examples]]
+        return pd.DataFrame(rows)
 
 
 def _by_item(records: Sequence[Record]) -> dict[str, Record]:
     return {record.item: record for record in records}
 
 
-def _row(before: Record, after: Record, metric: Metric) -> dict[str, Any]:
-    lost = before.scores[metric.name] > after.scores[metric.name]
+def _row(change: str, before: Record, after: Record) -> dict[str, str]:
     return {
-        "change": LOST if lost else WON,
+        "change": change,
         "item": before.item,
         "category": before.category,
         "prompt": visible(before.prompt),
         "right answer": visible(before.reference),
         "without": visible(_said(before)),
         "with": visible(_said(after)),
-        "moved": _moved(before.details, after.details),
     }
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from cai_eval.contracts import Figure, Metric, PaperFigure, Results, Table
 from cai_eval.pages import charts, scores, style
@@ -21,20 +21,11 @@ if TYPE_CHECKING:
 MOST_CATEGORIES = 8  #: small multiples beyond that are too small to read
 
 
-class Config(BaseModel):
-    """published: draw the paper's own curves in grey where it measured the same thing. level: of the intervals."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    published: bool = True
-    level: float = Field(default=0.95, gt=0, lt=1)
-
-
 class Scaling:
     """Scores with clustered intervals against non-embedding parameters."""
 
     name: ClassVar[str] = "scaling"
     title: ClassVar[str] = "Score against size"
-    Config: ClassVar[type[BaseModel]] = Config
     papers: ClassVar[tuple[PaperFigure, ...]] = (
         PaperFigure("askell-2021", "2L", "HHH accuracy against size", (("hhh", "none"), ("hhh", "hhh-prompt"))),
         PaperFigure("askell-2021", "6L", "HHH accuracy by category", (("hhh", "hhh-prompt"),)),
@@ -44,23 +35,29 @@ class Scaling:
         ),
     )
 
+    class Config(BaseModel, frozen=True, extra="forbid"):
+        """published: draw the paper's own curves in grey where it measured the same thing. level: of the intervals."""
+
+        published: bool = True
+        level: float = Field(default=0.95, gt=0, lt=1)
+
     def __init__(self, config: Config) -> None:
         self.config = config
 
     def draw(self, results: Results) -> Iterator[Figure | Table]:
         """For each benchmark its curves, its curves by category, and the table of all its metrics."""
-        with style.house():
-            for benchmark, metrics in results.metrics.items():
-                frames = {m.name: scores.scores(results, benchmark, m, self.config.level) for m in metrics}
-                metric = scores.primary(metrics)
-                frame = frames[metric.name]
-                if frame.empty:
-                    continue
-                yield self._whole(results, benchmark, metric, frame[frame["category"] == ""])
-                if 1 < frame["category"].nunique() - 1 <= MOST_CATEGORIES:
-                    yield self._by_category(results, benchmark, metric, frame[frame["category"] != ""])
-                yield _table(results, benchmark, metrics, pd.concat(frames.values(), ignore_index=True))
+        for benchmark, metrics in results.metrics.items():
+            frames = {m.name: scores.scores(results, benchmark, m, self.config.level) for m in metrics}
+            metric = scores.primary(metrics)
+            frame = frames[metric.name]
+            if frame.empty:
+                continue
+            yield self._whole(results, benchmark, metric, frame[frame["category"] == ""])
+            if 1 < frame["category"].nunique() - 1 <= MOST_CATEGORIES:
+                yield self._by_category(results, benchmark, metric, frame[frame["category"] != ""])
+            yield _table(results, benchmark, metrics, pd.concat(frames.values(), ignore_index=True))
 
+    @style.house()
     def _whole(self, results: Results, benchmark: str, metric: Metric, frame: pd.DataFrame) -> Figure:
         overlay = published.scores(benchmark, metric.name) if self.config.published else {}
         margins = style.Margins(right=style.room_for([*results.interventions.values(), *overlay]))
@@ -75,6 +72,7 @@ class Scaling:
             data=frame,
         )
 
+    @style.house()
     def _by_category(self, results: Results, benchmark: str, metric: Metric, frame: pd.DataFrame) -> Figure:
         categories = list(frame["category"].unique())
         overlay = published.categories(benchmark, metric.name) if self.config.published else {}

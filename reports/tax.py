@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from cai_eval.contracts import Figure, Metric, PaperFigure, Results, Table
 from cai_eval.pages import charts, scores, style, taxes
@@ -21,27 +21,24 @@ RELATIVE = ("relative", "relative_low", "relative_high")
 CUT = 1.0  #: just above the floor intervals of a share are wide; those that pass ±100 % may be cut at the panel's edge
 
 
-class Config(BaseModel):
-    """published: draw the paper's own curves where it measured the same thing. level: of the intervals.
-
-    stages: the way from the base to the changed policy along which its tax is taken apart.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-    published: bool = True
-    level: float = Field(default=0.95, gt=0, lt=1)
-    stages: tuple[str, ...] = Field(("none", "neutral-prefix", "dialogue-only", "hhh-prompt"), min_length=2)
-
-
 class Tax:
     """Base plain minus changed policy in its own format, on the same items; positive is a loss."""
 
     name: ClassVar[str] = "tax"
     title: ClassVar[str] = "Alignment tax"
-    Config: ClassVar[type[BaseModel]] = Config
     papers: ClassVar[tuple[PaperFigure, ...]] = (
         PaperFigure("askell-2021", "7R", "LAMBADA tax against size", (("lambada", "none"), ("lambada", "hhh-prompt"))),
     )
+
+    class Config(BaseModel, frozen=True, extra="forbid"):
+        """published: draw the paper's own curves where it measured the same thing. level: of the intervals.
+
+        stages: the way from the base to the changed policy along which its tax is taken apart.
+        """
+
+        published: bool = True
+        level: float = Field(default=0.95, gt=0, lt=1)
+        stages: tuple[str, ...] = Field(("none", "neutral-prefix", "dialogue-only", "hhh-prompt"), min_length=2)
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -53,17 +50,17 @@ class Tax:
         if frame.empty:
             return
         measures = {name: metric for name, metric in measures.items() if (frame["benchmark"] == name).any()}
-        with style.house():
-            yield self._taxes(results, measures, frame)
-            parts = {
-                name: taxes.decomposition(results, name, metric, self.config.stages, self.config.level)
-                for name, metric in measures.items()
-            }
-            parts = {name: part for name, part in parts.items() if not part.empty}
-            if parts and len(self.config.stages) > 2:
-                yield self._decomposition(results, measures, parts)
+        yield self._taxes(results, measures, frame)
+        parts = {
+            name: taxes.decomposition(results, name, metric, self.config.stages, self.config.level)
+            for name, metric in measures.items()
+        }
+        parts = {name: part for name, part in parts.items() if not part.empty}
+        if parts and len(self.config.stages) > 2:
+            yield self._decomposition(results, measures, parts)
         yield _table(results, frame)
 
+    @style.house()
     def _taxes(self, results: Results, measures: Mapping[str, Metric], frame: pd.DataFrame) -> Figure:
         titles = results.interventions
         overlays = {
@@ -111,6 +108,7 @@ class Tax:
             )
         return " ".join(sentences + scores.notes(frame, results.interventions))
 
+    @style.house()
     def _decomposition(
         self, results: Results, measures: Mapping[str, Metric], parts: Mapping[str, pd.DataFrame]
     ) -> Figure:

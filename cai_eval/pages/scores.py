@@ -67,9 +67,9 @@ def item_scores(results: Results, benchmark: str, metric: str) -> Scores:
     matrix = np.full((len(hashes), len(names)), np.nan)
     matrix[cell, item] = records["value"]
     points: dict[Point, tuple[str, ...]] = {}
-    for name in cells.index[cells.index.isin(hashes)]:
-        point = (cells.at[name, "model"], cells.at[name, "intervention"])
-        points[point] = (*points.get(point, ()), str(name))
+    for row in cells[cells.index.isin(hashes)].itertuples():
+        point = (row.model, row.intervention)
+        points[point] = (*points.get(point, ()), str(row.Index))
     return Scores(
         [str(name) for name in names],
         pd.factorize(first["cluster"])[0],
@@ -101,11 +101,11 @@ def chance_level(results: Results, benchmark: str, metric: Metric, data: Scores)
 def points(results: Results, data: Scores) -> Iterator[tuple[Point, dict[str, Any]]]:
     """Points by size, with what every frame says of them. cell: one to link to. errors: items without a record."""
     order = {name: i for i, name in enumerate(results.interventions)}
+    said = results.cells[["model", "rung", "parameters", "intervention", "label", "errors"]].to_dict("index")
     found = []
     for point, hashes in data.cells.items():
-        rows = results.cells.loc[list(hashes)]
-        about = {name: rows[name].iloc[0] for name in ("model", "rung", "parameters", "intervention", "label")}
-        found.append((point, {**about, "seeds": len(hashes), "errors": int(rows["errors"].sum()), "cell": hashes[0]}))
+        errors = sum(said[cell]["errors"] for cell in hashes)
+        found.append((point, {**said[hashes[0]], "seeds": len(hashes), "errors": errors, "cell": hashes[0]}))
     return iter(sorted(found, key=lambda f: (f[1]["parameters"], f[1]["rung"], order.get(f[0][1], len(order)))))
 
 

@@ -234,32 +234,32 @@ def label_ends(ax: Axes, labels: Sequence[EndLabel]) -> None:
 
     A hairline leads from each curve's end to its label. Call it last: the limits of both axes must stand.
     """
+    from matplotlib.collections import LineCollection
+
     width, height = _width(ax), _height(ax)
     labels = sorted((label for label in labels if np.isfinite(label.y)), key=lambda label: label.y)
     texts = [wrapped(label.text) for label in labels]
-    ends = [(ax.transData + ax.transAxes.inverted()).transform((label.x, label.y))[1] for label in labels]
-    places = spread([min(max(y, 0.0), 1.0) * height for y in ends], [LINE * len(lines) for lines in texts], height)
+    to_panel = ax.transData + ax.transAxes.inverted()
+    ends = [to_panel.transform((label.x, label.y)) for label in labels]
+    wanted = [float(np.clip(y, 0, 1)) * height for _, y in ends]
+    places = spread(wanted, [LINE * len(lines) for lines in texts], height)
     for label, lines, y in zip(labels, texts, places, strict=True):
-        ax.annotate(
+        ax.text(
+            1 + 7 / width,
+            y / height,
             "\n".join(lines),
-            xy=(label.x, label.y),
-            xytext=(1 + 7 / width, y / height),
-            textcoords="axes fraction",
+            transform=ax.transAxes,
             color=label.colour,
             fontsize=6.5,
             linespacing=1.05,
             va="center",
-            annotation_clip=False,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": label.colour,
-                "linewidth": 0.4,
-                "alpha": 0.6,
-                "shrinkA": 1,
-                "shrinkB": 4,
-                "relpos": (0, 0.5),
-            },
         )
+    hairlines = [[(x + 5 / width, y), (1 + 6 / width, to / height)] for (x, y), to in zip(ends, places, strict=True)]
+    colours = [label.colour for label in labels]
+    ax.add_collection(
+        LineCollection(hairlines, colors=colours, linewidths=0.4, alpha=0.6, transform=ax.transAxes, clip_on=False),
+        autolim=False,
+    )
 
 
 def wrapped(label: str) -> list[str]:
