@@ -9,7 +9,7 @@ and shown as a perplexity.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar
@@ -22,7 +22,7 @@ from cai_eval.errors import UserError
 from cai_eval.scoring import put_items
 
 from .scores import judge, metrics
-from .tasks import context, load_tasks, requests, shared_context
+from .tasks import FEWSHOT_SEED, context, load_tasks, requests, shared_context
 
 
 class LMEval:
@@ -45,7 +45,7 @@ class LMEval:
         self.config = config
 
     @cached_property
-    def tasks(self) -> dict[str, Any]:
+    def tasks(self) -> Mapping[str, Any]:
         """Name → lm-eval task."""
         return load_tasks(self.config.task, self.config.shots)
 
@@ -62,6 +62,7 @@ class LMEval:
         return [item for name, task in self.tasks.items() for item in self._items(name, task)]
 
     def _items(self, name: str, task: Any) -> Iterator[Item]:
+        task.set_fewshot_seed(FEWSHOT_SEED)
         definition = item_id(_json(task.dump_config()))
         documents = [json.loads(_json(document)) for document in task.eval_docs]
         clusters = [f"{name}-{item_id(_json(document))}" for document in documents]

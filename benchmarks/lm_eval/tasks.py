@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,32 +19,38 @@ FEWSHOT_SEED = 1234  #: lm-eval's own default, so that the same examples are dra
 _DEFINED = re.compile(rb"""^["']?(?:task|group)["']?:[ \t]*["']?([^\s"'#]+)["']?[ \t]*$""", re.MULTILINE)
 
 
-def load_tasks(name: str, shots: int | None = None) -> dict[str, Any]:
+def load_tasks(name: str, shots: int | None = None) -> Mapping[str, Any]:
     """The task, or the tasks of a group, by name or by the path of a YAML file.
 
     shots: examples before each item; None for what the task says. Raises UserError where there is no such task or
     where it or its data cannot be loaded.
     """
-    from lm_eval.tasks import TaskManager
-    from lm_eval.tasks._yaml_loader import load_yaml
-
     path = Path(name).expanduser() if name.endswith((".yaml", ".yml")) else _stock_path(name)
     if not path.is_file():
         raise UserError(f"lm-eval task file {name!r} does not exist: check the path.")
+    try:
+        return _load(path, path.stat().st_mtime_ns, shots)
+    except UserError:
+        raise
+    except Exception as error:  # a task may run code of its own and read its data by any library
+        reason = str(error).strip().partition("\n")[0] or type(error).__name__
+        raise UserError(f"lm-eval task {name!r} cannot be loaded ({reason}): mend it or its data.") from error
+
+
+@lru_cache(maxsize=8)  # a study builds the benchmark anew for each of its cells
+def _load(path: Path, changed: int, shots: int | None) -> Mapping[str, Any]:
+    from lm_eval.tasks import TaskManager
+    from lm_eval.tasks._yaml_loader import load_yaml
+
     with _quiet():
-        try:
-            group = load_yaml(path, resolve_func=False).get("group")
-            if group:  # its members are looked for beside it
-                manager = TaskManager(include_path=str(path.parent), include_defaults=False)
-            else:
-                manager = TaskManager(include_defaults=False)
-            tasks: dict[str, Any] = manager.load([group or str(path)])["tasks"]
-        except Exception as error:  # a task may run code of its own and read its data by any library
-            reason = str(error).strip().partition("\n")[0] or type(error).__name__
-            raise UserError(f"lm-eval task {name!r} cannot be loaded ({reason}): mend it or its data.") from error
+        group = load_yaml(path, resolve_func=False).get("group")
+        if group:  # its members are looked for beside it
+            manager = TaskManager(include_path=str(path.parent), include_defaults=False)
+        else:
+            manager = TaskManager(include_defaults=False)
+        tasks: dict[str, Any] = manager.load([group or str(path)])["tasks"]
     for task in tasks.values():
         _refuse(task)
-        task.set_fewshot_seed(FEWSHOT_SEED)
         if shots is not None:
             task.set_config("num_fewshot", shots)
     return tasks

@@ -140,6 +140,17 @@ def test_random_examples_do_not_depend_on_which_items_are_asked(write):
     assert alone == records[4]
 
 
+def test_random_examples_are_those_of_lm_eval(write):
+    from lm_eval.tasks import TaskManager
+
+    path = write(CHOICE, fewshot_split="test", num_fewshot=2)
+    (task,) = TaskManager(include_defaults=False).load([path])["tasks"].values()
+    task.set_fewshot_seed(1234)  # what lm-eval's own command does
+    task.build_all_requests()
+    theirs = [instance.args[0] for instance in task.instances[:: len(QUESTIONS[0]["choices"])]]
+    assert [record.prompt for record in evaluate(path, ToyPolicy(knows_sums))] == theirs
+
+
 def test_nan_and_a_constant_get_no_credit(write):
     first_is_right = write(CHOICE, rows=[{**row, "answer": 0} for row in QUESTIONS])
     for value in (math.nan, -1.0):
