@@ -8,13 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
-from transformers import LlamaConfig, LlamaForCausalLM
-
-from cai_eval.testing import byte_tokenizer
+from tiny import save_model
 
 PACKAGE = Path(__file__).parents[1] / "plugin_package"
-COMMAND = [sys.executable, "-c", "from cai_eval.cli import main; main()"]
+COMMAND = [sys.executable, "-m", "cai_eval"]
 
 
 @pytest.fixture(scope="module")
@@ -60,17 +57,7 @@ def test_its_own_tests_pass(command):
 
 
 def test_it_runs(command, tmp_path):
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        hidden_size=16,
-        intermediate_size=32,
-        num_hidden_layers=1,
-        num_attention_heads=2,
-        vocab_size=257,
-        max_position_embeddings=256,
-    )
-    LlamaForCausalLM(config).save_pretrained(tmp_path / "small")
-    byte_tokenizer().save_pretrained(tmp_path / "small")
+    save_model(tmp_path / "small")
     suite = PACKAGE / "suite.yaml"
     command(*COMMAND, "run", "--suite", suite, "--models", "small", "--data", PACKAGE, "--out", "out")
     cells = [json.loads(path.read_text()) for path in (tmp_path / "out").glob("cells/*/cell.json")]

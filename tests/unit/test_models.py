@@ -10,6 +10,7 @@ import pytest
 import torch
 from huggingface_hub import errors
 from safetensors.torch import load_file, save_file
+from tiny import save_model
 from transformers import (
     BertConfig,
     BertModel,
@@ -17,7 +18,6 @@ from transformers import (
     GPT2Config,
     GPTNeoXConfig,
     LlamaConfig,
-    LlamaForCausalLM,
     OPTConfig,
     Qwen2Config,
 )
@@ -28,7 +28,6 @@ from cai_eval.models.fingerprint import fingerprint, fingerprint_module
 from cai_eval.models.ladder import Ladder, Rung, from_models, ladder_names, load_ladder
 from cai_eval.models.loading import choose_dtype, context_length, load_config, load_model, load_tokenizer
 from cai_eval.models.parameters import non_embedding
-from cai_eval.testing import byte_tokenizer
 
 PYTHIA = {  # layers, width, heads, vocabulary (arXiv 2304.01373, table 1, and the published configurations)
     "70M": (6, 512, 8, 50304),
@@ -56,20 +55,9 @@ def pythia(label: str) -> GPTNeoXConfig:
     )
 
 
-def save_model(folder: Path, width: int = 16, seed: int = 0) -> Path:
-    torch.manual_seed(seed)
-    config = LlamaConfig(
-        hidden_size=width, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2, vocab_size=257,
-        max_position_embeddings=64,
-    )  # fmt: skip
-    LlamaForCausalLM(config).save_pretrained(folder)
-    byte_tokenizer().save_pretrained(folder)
-    return folder
-
-
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory) -> Path:
-    return save_model(tmp_path_factory.mktemp("models") / "small")
+    return Path(save_model(tmp_path_factory.mktemp("models") / "small", context=64))
 
 
 @pytest.fixture
@@ -264,7 +252,7 @@ def test_a_hub_id_in_the_cache_is_the_model_itself(saved, hub_cache):
     snapshot = hub_cache("someone/small", saved)
     assert fingerprint("someone/small") == fingerprint(str(saved))
     assert load_model("someone/small").num_parameters() == load_model(str(saved)).num_parameters()
-    assert load_tokenizer("someone/small").vocab_size == 257
+    assert load_tokenizer("someone/small").get_vocab() == load_tokenizer(str(saved)).get_vocab()
     (rung,) = from_models(["someone/small"]).rungs
     assert (rung.model, rung.label, rung.context) == ("someone/small", "small", 64)
     assert Path(load_tokenizer("someone/small").name_or_path) == snapshot
@@ -272,7 +260,7 @@ def test_a_hub_id_in_the_cache_is_the_model_itself(saved, hub_cache):
 
 def test_a_hub_id_of_which_only_the_configuration_was_fetched(saved, hub_cache):
     hub_cache("someone/half", saved, "model.safetensors", "tokenizer.json", "tokenizer_config.json")
-    assert load_config("someone/half").vocab_size == 257
+    assert load_config("someone/half").vocab_size == 400
     with pytest.raises(UserError, match="'someone/half' has no weights here"):
         load_model("someone/half")
     with pytest.raises(UserError, match="'someone/half' has no tokenizer"):
@@ -440,20 +428,21 @@ def test_published_ladders_say_every_size_in_order(name):
 
 
 def test_models_become_a_ladder_by_size(tmp_path):
-    large = save_model(tmp_path / "large", width=32)
-    small = save_model(tmp_path / "small", width=16)
-    ladder = from_models([str(large), str(small)])
+    large = save_model(tmp_path / "large", hidden=32, context=64)
+    small = save_model(tmp_path / "small", hidden=16, context=64)
+    ladder = from_models([large, small])
     assert [rung.label for rung in ladder.rungs] == ["small", "large"]
     assert [rung.context for rung in ladder.rungs] == [64, 64]
-    assert ladder.rungs[0].parameters == 2 * (4 * 16 * 16 + 3 * 16 * 32 + 2 * 16) + 16
+    attention, mlp, norms = 2 * 16 * 16 + 2 * 16 * 8, 3 * 16 * 32, 2 * 16
+    assert ladder.rungs[0].parameters == 2 * (attention + mlp + norms) + 16
 
 
 def test_models_with_one_name_are_told_apart(tmp_path):
     first = save_model(tmp_path / "a" / "model")
-    second = save_model(tmp_path / "b" / "model", width=32)
-    assert [rung.label for rung in from_models([str(first), str(second)]).rungs] == [str(first), str(second)]
+    second = save_model(tmp_path / "b" / "model", hidden=32)
+    assert [rung.label for rung in from_models([first, second]).rungs] == [first, second]
     with pytest.raises(UserError, match="stands on two rungs"):
-        from_models([str(first), str(first)])
+        from_models([first, first])
 
 
 def test_a_ladder_of_ones_own(tmp_path):
