@@ -166,9 +166,11 @@ def _missing(results: Results, provenance: Mapping[str, Any]) -> str:
     errors = _errors(results)
     if not lines and errors.empty:
         return "<p>Nothing: every planned cell ran and every item has a score.</p>"
-    table = html.table(Table("errors", "", "", errors)) if len(errors) else ""
+    if errors.empty:
+        return html.bullets(lines)
     summary = f"{errors['errors'].sum():,} items without a score, in {len(errors)} cells"
-    return html.bullets(lines) + (html.folded(summary, table, is_open=len(errors) < html.FOLDED_FROM) if table else "")
+    table = html.table(Table("errors", "", "", errors))
+    return html.bullets(lines) + html.folded(summary, table, is_open=len(errors) < html.FOLDED_FROM)
 
 
 def _errors(results: Results) -> pd.DataFrame:

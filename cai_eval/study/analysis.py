@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def headline(results: Results) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Scores and taxes of every benchmark by its primary metric (see `pages.scores` and `pages.taxes` for the columns)."""
+    """Scores and taxes of every benchmark by its primary metric (columns: `pages.scores`, `pages.taxes`)."""
     import pandas as pd
 
     from cai_eval.pages.scores import primary, scores

@@ -101,11 +101,11 @@ def make_plan(
 ) -> Plan:
     """Lay out a study.
 
-    bases: smallest first. limit: items a benchmark, drawn by hash so that a smaller limit is a subset of a larger one.
-    seed: of training and of generation. settings: what else changes answers (dtype), part of each cell's hash.
+    bases: smallest first. interventions, benchmarks: names in the suite, all of them by default. limit: items a
+    benchmark, drawn by hash so that a smaller limit is a subset of a larger one. seed: of training and of generation.
+    settings: what else changes answers (dtype), part of each cell's hash.
     Raises UserError where nothing is left to run.
     """
-    suite = suite.extended(interventions or (), benchmarks or ())
     chosen = tuple(interventions or suite.interventions)
     graph = Graph(suite, [base.policy for base in bases], source, load_tokenizer, seed)
     for intervention in chosen:

@@ -18,17 +18,20 @@ def draw_report(runs: Sequence[Path], out: Path) -> Path:
     """
     from cai_eval.pages import build
 
-    manifest = RunDirectory.read(runs[0]).manifest()
+    directory = RunDirectory.read(runs[0])
+    manifest = directory.manifest()
     results = load_results(runs)
     reports = [registry.create("reports", name, config) for name, config in manifest["suite"]["reports"].items()]
     with disk_errors(out):
-        page = build(results, reports, provenance(manifest), out)
+        page = build(results, reports, provenance(directory, manifest), out)
     return page
 
 
-def provenance(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What the page says of how its numbers were made."""
+def provenance(directory: RunDirectory, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """What the page says of how its numbers were made, and of what is missing."""
     keys = ("suite", "ladder", "laboratory", "settings", "environment", "rungs", "notes", "skipped")
     about = {key: manifest[key] for key in keys if key in manifest}
     about["rungs"] = [{**rung, "prefix": None} for rung in manifest["rungs"]]
+    summaries = (directory.cell(cell).summary() or {} for cell in manifest["cells"])
+    about["failed"] = [{**summary, "reason": summary["failure"]} for summary in summaries if summary.get("failure")]
     return about

@@ -56,7 +56,7 @@ def prepare(
     from cai_eval.models import ladder as ladders
     from cai_eval.models.loading import choose_device, choose_dtype
 
-    suite = load_suite(order.suite)
+    suite = load_suite(order.suite).extended(order.interventions or (), order.benchmarks or ())
     ladder = ladders.from_models(order.models) if order.models else ladders.load_ladder(order.ladder or suite.ladder)
     laboratory = lab.find(ladder.source) if ladder.source != "published" else None
     source: Source = laboratory.source() if laboratory else PublishedSource(order.data)

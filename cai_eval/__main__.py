@@ -1,0 +1,5 @@
+"""`python -m cai_eval`."""
+
+from cai_eval.cli import main
+
+main()
