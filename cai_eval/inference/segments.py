@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import torch
+from torch import Tensor
 
 from .attention import Segment, SegmentStack
 
 
-def concatenate(chunks: Sequence[Segment]) -> Segment:
-    """One segment of several consecutive ones."""
-    ids = tuple(i for c in chunks for i in c.ids)
-    keys = tuple(torch.cat(layer, 2) for layer in zip(*(c.keys for c in chunks), strict=True))
-    values = tuple(torch.cat(layer, 2) for layer in zip(*(c.values for c in chunks), strict=True))
-    return Segment(ids, keys, values)
+class SegmentBuffer:
+    """A segment that grows in place up to `ids`, so that its keys and values are never held twice."""
+
+    def __init__(self, ids: tuple[int, ...]) -> None:
+        self._ids = ids
+        self._filled = 0
+        self._layers: list[tuple[Tensor, Tensor]] = []
+
+    def append(self, kept: Mapping[int, tuple[Tensor, Tensor]]) -> None:
+        """The next tokens' keys and values [1, heads, tokens, width] of each layer."""
+        if not self._layers:
+            self._layers = [(self._empty(key), self._empty(value)) for _, (key, value) in sorted(kept.items())]
+        tokens = next(iter(kept.values()))[0].shape[2]
+        for layer, new in kept.items():
+            for whole, part in zip(self._layers[layer], new, strict=True):
+                whole[:, :, self._filled : self._filled + tokens] = part
+        self._filled += tokens
+
+    def segment(self) -> Segment:
+        """What is there so far, as a view."""
+        keys, values = ([both[i][:, :, : self._filled] for both in self._layers] for i in (0, 1))
+        return Segment(self._ids[: self._filled], tuple(keys), tuple(values))
+
+    def _empty(self, like: Tensor) -> Tensor:
+        return like.new_empty((1, like.shape[1], len(self._ids), like.shape[3]))
 
 
 @dataclass

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .attention import Segment, SegmentStack, attending
 from .forward import Budget, Ints, Usage, predicting_at, score
-from .segments import SegmentCache, concatenate
+from .segments import SegmentBuffer, SegmentCache
 from .trie import SEGMENT_TOKENS, Branch, Plan, Row, plan
 
 #: Tokens of a segment that go through the model at once.
@@ -93,21 +93,20 @@ class SharedScorer:
     def _segment(self, stack: SegmentStack, branch: Branch, answers: _Answers) -> Segment:
         """Keys and values of the branch's tokens, a chunk at a time so that memory stays bounded."""
         wanted = answers.wanted(branch.unit)
-        chunks: list[Segment] = []
+        buffer = SegmentBuffer(branch.ids)
         step = max(1, min(CHUNK, self.budget.tokens, self.budget.points))
         for start in range(0, len(branch.ids), step):
             ids = np.asarray(branch.ids[start : start + step])
             here = wanted[(wanted[:, 1] >= start) & (wanted[:, 1] < start + step)]
             points, which = np.unique(here[:, 1] - start, return_inverse=True)
-            behind = SegmentStack((*stack.segments, *chunks))
+            behind = stack.push(buffer.segment()) if start else stack
             positions = behind.length + np.arange(len(ids))
             mask = torch.ones(1, len(ids), len(ids), dtype=torch.bool, device=self.model.device).tril_()
             kept: dict[int, tuple[Tensor, Tensor]] = {}
             logits = self._forward(ids[None], positions[None], mask, points, behind, kept)
-            keys, values = zip(*(kept[layer] for layer in sorted(kept)), strict=True)
-            chunks.append(Segment(tuple(ids.tolist()), keys, values))
+            buffer.append(kept)
             answers.fill(here[:, 0], score(logits, which, here[:, 2]))
-        return concatenate(chunks)
+        return buffer.segment()
 
     def _rows(self, stack: SegmentStack, answers: _Answers, batch: Sequence[_Job]) -> None:
         """One batch of rows behind `stack`."""
