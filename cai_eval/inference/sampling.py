@@ -45,20 +45,19 @@ def draw(logits: Tensor, temperature: float, top_p: float, numbers: Tensor) -> D
         tokens, near = logits.argmax(-1), torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
     else:
         weights = ((logits - logits.amax(-1, keepdim=True)) / temperature).exp_()
-        near = torch.zeros(len(logits), dtype=torch.bool, device=logits.device)
+        slack = torch.zeros(len(logits), dtype=torch.float64, device=logits.device)
         if top_p < 1:
-            edge, near = nucleus(weights, top_p)
+            edge, slack = nucleus(weights, top_p)
             weights.masked_fill_(weights < edge[:, None], 0.0)
-        tokens, undecided = invert(weights, numbers)
-        near = near | undecided
+        tokens, near = invert(weights, numbers, NEAR + slack)
     logprobs = logits.gather(1, tokens[:, None])[:, 0] - logits.logsumexp(-1)
     return Draw(tokens, logprobs, near)
 
 
 def nucleus(weights: Tensor, top_p: float) -> tuple[Tensor, Tensor]:
-    """The least weight in each row's nucleus, and whether rounding may have decided which that is.
+    """The least weight in each row's nucleus, and by how much cumulative probabilities move if rounding changes it.
 
-    weights: [rows, vocabulary], not normalised.
+    weights: [rows, vocabulary], not normalised. The second is 0 where the nucleus is not in doubt.
     """
     total = weights.sum(-1, dtype=torch.float64)
     for count in (LIKELY, weights.shape[-1]):
@@ -70,15 +69,14 @@ def nucleus(weights: Tensor, top_p: float) -> tuple[Tensor, Tensor]:
     edge, reached = best.gather(1, last), share.gather(1, last)
     own = edge / total[:, None]
     beyond = best.gather(1, (last + 1).clamp_(max=share.shape[-1] - 1))
-    exchangeable = (own > NEAR) & (edge > beyond) & (edge - beyond < NEAR * edge)
-    near = (reached - top_p < NEAR) | (top_p - (reached - own) < NEAR) | exchangeable
-    return edge[:, 0], near[:, 0]
+    doubtful = (reached - top_p < NEAR) | (top_p - (reached - own) < NEAR) | (edge - beyond < NEAR * edge)
+    return edge[:, 0], torch.where(doubtful, 2 * own / top_p, 0.0)[:, 0]
 
 
-def invert(weights: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
-    """Tokens in which numbers · total fall, tokens laid out by id; and which were within NEAR of a neighbour's.
+def invert(weights: Tensor, numbers: Tensor, margin: Tensor) -> tuple[Tensor, Tensor]:
+    """Tokens in which numbers · total fall, tokens laid out by id; and which were within `margin` of a neighbour's.
 
-    weights: [rows, vocabulary], not normalised. Sums are taken in float64.
+    weights: [rows, vocabulary], not normalised. numbers, margin: [rows]. Sums are taken in float64.
     """
     blocks = torch.nn.functional.pad(weights, (0, -weights.shape[-1] % BLOCK)).view(len(weights), -1, BLOCK)
     ends = blocks.sum(-1, dtype=torch.float64).cumsum(-1)
@@ -91,6 +89,7 @@ def invert(weights: Tensor, numbers: Tensor) -> tuple[Tensor, Tensor]:
     place = torch.searchsorted(inside, point, right=True).minimum(last).clamp_(max=BLOCK - 1)
     above = inside.gather(1, place)
     below = torch.where(place > 0, inside.gather(1, (place - 1).clamp_(min=0)), before)
-    near = (below > 0) & (point - below < NEAR * total) | (above < total) & (above - point < NEAR * total)
+    close = margin[:, None] * total
+    near = (below > 0) & (point - below < close) | (above < total) & (above - point < close)
     # NaN sorts behind everything: such a row draws its last token, with NaN for a log-probability.
     return (block * BLOCK + place)[:, 0].clamp_(max=weights.shape[-1] - 1), near[:, 0]
