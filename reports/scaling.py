@@ -46,21 +46,28 @@ class Scaling:
 
     def draw(self, results: Results) -> Iterator[Figure | Table]:
         """For each benchmark its curves, its curves by category, and the table of all its metrics."""
-        for benchmark, metrics in results.metrics.items():
-            frames = {m.name: scores.scores(results, benchmark, m, self.config.level) for m in metrics}
+        frames = {
+            name: {m.name: scores.scores(results, name, m, self.config.level) for m in metrics}
+            for name, metrics in results.metrics.items()
+        }
+        drawn = {}
+        for name, metrics in results.metrics.items():
             metric = scores.primary(metrics)
-            frame = frames[metric.name]
-            if frame.empty:
-                continue
-            yield self._whole(results, benchmark, metric, frame[frame["category"] == ""])
+            if not frames[name][metric.name].empty:
+                drawn[name] = metric, frames[name][metric.name]
+        for name, (metric, frame) in drawn.items():
+            yield self._whole(results, name, metric, frame[frame["category"] == ""])
+        for name, (metric, frame) in drawn.items():
             if 1 < frame["category"].nunique() - 1 <= MOST_CATEGORIES:
-                yield self._by_category(results, benchmark, metric, frame[frame["category"] != ""])
-            yield _table(results, benchmark, metrics, pd.concat(frames.values(), ignore_index=True))
+                yield self._by_category(results, name, metric, frame[frame["category"] != ""])
+        for name in drawn:
+            yield _table(results, name, results.metrics[name], pd.concat(frames[name].values(), ignore_index=True))
 
     @style.house()
     def _whole(self, results: Results, benchmark: str, metric: Metric, frame: pd.DataFrame) -> Figure:
         overlay = published.scores(benchmark, metric.name) if self.config.published else {}
-        margins = style.Margins(right=style.room_for([*results.interventions.values(), *overlay]))
+        labels = [*charts.curve_labels(frame, results.interventions).values(), *overlay]
+        margins = style.Margins(right=style.room_for(labels))
         figure, (ax,) = style.panels(style.COLUMN, 1, 1, margins=margins)
         _panel(ax, results, metric, frame, overlay)
         style.heading(ax, benchmark, metric.label)
@@ -77,7 +84,8 @@ class Scaling:
         categories = list(frame["category"].unique())
         overlay = published.categories(benchmark, metric.name) if self.config.published else {}
         overlay = {category: overlay[category] for category in categories if category in overlay}
-        labels = [*results.interventions.values(), *(name for curves in overlay.values() for name in curves)]
+        named = charts.curve_labels(frame, results.interventions).values()
+        labels = [*named, *(name for curves in overlay.values() for name in curves)]
         margins = style.Margins(right=style.room_for(labels))
         figure, axes = style.panels(style.PAGE, math.ceil(len(categories) / 2), 2, height=1.25, margins=margins)
         limits = _limits(frame, [rows for curves in overlay.values() for rows in curves.values()])
@@ -98,15 +106,14 @@ class Scaling:
     def _caption(self, results: Results, frame: pd.DataFrame, metric: Metric, overlaid: bool) -> str:
         better = "Higher" if metric.higher_is_better else "Lower"
         sentences = [
-            f"{better} is better.",
-            f"Bars are {self.config.level:.0%} intervals over {int(frame['clusters'].max())} clusters of items, "
-            "moved a little sideways where they would hide each other.",
+            f"{better} is better. Bars: {self.config.level * 100:g} % intervals by clusters "
+            f"({int(frame['clusters'].max())} of them), a little apart where they would hide each other."
         ]
         if frame["chance"].notna().any():
-            sentences.append("The broken line is what guessing scores.")
+            sentences.append("Broken line: what guessing scores.")
         if overlaid:
-            sentences.append("Grey: Askell et al. 2021, read off their figure; other models, another run of the test.")
-        return " ".join(sentences + scores.notes(frame, results.interventions))
+            sentences.append("Grey: Askell et al. 2021 (A21), read off their figure; other models, the same measure.")
+        return " ".join([*sentences, scores.reach(frame)])
 
 
 def _panel(

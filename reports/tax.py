@@ -67,7 +67,8 @@ class Tax:
             name: published.taxes(name, metric.name) if self.config.published else {}
             for name, metric in measures.items()
         }
-        labels = [*titles.values(), *(label for curves in overlays.values() for label in curves), "no tax"]
+        named = charts.curve_labels(frame, titles).values()
+        labels = [*named, *(label for curves in overlays.values() for label in curves), "no tax"]
         margins = style.Margins(right=style.room_for(labels))
         figure, axes = style.panels(style.PAGE, len(measures), 2, height=1.3, margins=margins)
         for (name, metric), absolute, relative in zip(measures.items(), axes[::2], axes[1::2], strict=True):
@@ -94,19 +95,15 @@ class Tax:
     def _caption(self, results: Results, frame: pd.DataFrame, overlaid: bool) -> str:
         base = results.interventions[scores.base_intervention(results)]
         sentences = [
-            f"The score of the same weights with {base} minus the score with each intervention, item by item: above "
-            f"the line is a loss, below it a gain. Bars are {self.config.level:.0%} intervals by clusters of items.",
+            f"Score with {base} minus score with each intervention, item by item on the same weights: above the line "
+            f"is a loss, below it a gain. Bars: {self.config.level * 100:g} % intervals by clusters of items; in the "
+            "right panels those that pass ±100 % may be cut."
         ]
         if frame["floor"].any():
-            sentences.append(
-                "Hollow points are at floor: there the base is not above chance, so nothing can be lost and no share "
-                "of it is drawn."
-            )
+            sentences.append("Hollow: at floor, where the base is not above chance and nothing can be lost.")
         if overlaid:
-            sentences.append(
-                "Grey: Askell et al. 2021, figure 7, with the sign turned (the paper plots aligned minus base)."
-            )
-        return " ".join(sentences + scores.notes(frame, results.interventions))
+            sentences.append("Grey: Askell et al. 2021 (A21), with the sign turned, for they plot aligned minus base.")
+        return " ".join([*sentences, scores.reach(frame)])
 
     @style.house()
     def _decomposition(
@@ -139,9 +136,9 @@ class Tax:
             name="tax-decomposition",
             title="What the tax is made of",
             caption="For each size, from left to right: what each step adds to the loss, beginning where the step "
-            f"before ended; the dot is the whole. Bars are {self.config.level:.0%} intervals of each step, by clusters "
-            "of the items that all stages share. A prompt puts text of some length before the question, turns it into "
-            "a dialogue, and gives an example to follow: the controls tell these apart.",
+            f"before ended; the dot is the whole. Bars: {self.config.level * 100:g} % intervals of each step, by "
+            "clusters of the items that all stages share. A prompt puts text of some length before the question, turns "
+            "it into a dialogue, and gives an example to follow: the controls tell these apart.",
             figure=figure,
             data=pd.concat(parts.values(), ignore_index=True),
         )

@@ -137,7 +137,10 @@ def results(
                     "intervention": intervention,
                     "seed": 0,
                     "benchmark": benchmark,
-                    "label": "4 of 14 conversations" if prefix else "",
+                    "label": {
+                        "hhh-prompt": "4 of 14 conversations",
+                        "neutral-prefix": "neutral text, 1,622 tokens",
+                    }.get(intervention, ""),
                     "prefix_tokens": prefix,
                     "tokens": items * 180,
                     "seconds": 3.0 + parameters / 5e7 * (1 + prefix / 1000),

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+SHORT = 24  #: characters of a prefix's label that still fits beside its curve
+
+
 def against_size(
     ax: Axes,
     frame: pd.DataFrame,
@@ -31,7 +34,7 @@ def against_size(
     its label. limits: of the y axis, where several panels share it or intervals are cut.
     """
     looks = style.series(list(titles))
-    drawn = [name for name in titles if (frame["intervention"] == name).any()]
+    labels = curve_labels(frame, titles)
     published = published or {}
     sizes = [*frame["parameters"], *(x for rows in published.values() for x in rows["parameters"])]
     style.size_axis(ax, sizes, ticks=frame["parameters"].tolist())
@@ -43,22 +46,32 @@ def against_size(
         x, y = rows["parameters"].to_numpy(float), rows["value"].to_numpy(float)
         ax.plot(x, y, color=style.colour("published"), linewidth=0.9, marker=".", markersize=2.5, zorder=1)
         ends.append(style.EndLabel(x[-1], y[-1], label, style.colour("quiet")))
-    for i, name in enumerate(drawn):
+    for i, (name, label) in enumerate(labels.items()):
         rows = frame[frame["intervention"] == name].sort_values("parameters")
         x = rows["parameters"].to_numpy(float)
         y, low, high = (rows[column].to_numpy(float) for column in columns)
         if limits is not None:
             low, high = np.clip(low, *limits), np.clip(high, *limits)  # an end may be infinite
-        dodge = 2.2 * (i - (len(drawn) - 1) / 2)
+        dodge = 2.2 * (i - (len(labels) - 1) / 2)
         hollow = rows["floor"].tolist() if "floor" in rows else None
         style.curve(ax, x, y, low, high, looks[name], rows["cell"].tolist(), dodge, hollow)
         known = np.flatnonzero(np.isfinite(y))
         if len(known):
-            ends.append(style.EndLabel(x[known[-1]], y[known[-1]], titles[name], looks[name].colour))
+            ends.append(style.EndLabel(x[known[-1]], y[known[-1]], label, looks[name].colour))
     ax.autoscale_view(scalex=False)
     if limits is not None:
         ax.set_ylim(*limits)
     style.label_ends(ax, ends)
+
+
+def curve_labels(frame: pd.DataFrame, titles: Mapping[str, str]) -> dict[str, str]:
+    """Intervention → its curve's label, for those in the frame: the title, and which prefix where there is one."""
+    labels = {}
+    for name, rows in frame.groupby("intervention", sort=False, observed=True):
+        prefixes = [label for label in rows["label"].unique() if label] if "label" in rows else []
+        told = len(prefixes) == 1 and len(prefixes[0]) <= SHORT
+        labels[name] = f"{titles[name]} ({prefixes[0]})" if told else titles[name]
+    return {name: labels[name] for name in titles if name in labels}
 
 
 def value_axis(ax: Axes, unit: str, log: bool = False) -> None:

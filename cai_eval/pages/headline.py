@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from cai_eval.contracts import Metric, Results
@@ -29,31 +30,36 @@ def headline(results: Results) -> str:
 
 
 READING = (
-    "<p>Each entry gives the score without and with the intervention, on the same items, and the difference with its "
-    "95 % interval. <b>Bought</b> and <b>cost</b> are said only of differences that a one-sided test by clusters "
-    "finds, corrected for the number of comparisons; where none is found, the smallest one that would have been "
-    "found four times in five stands beside it.</p>"
+    "<p>Each entry gives the score without and with the intervention, on the same items and the same weights, and "
+    "the difference with its 95 % interval. <b>Bought</b> and <b>cost</b> are said only of differences that a "
+    "one-sided test by clusters finds after correction for the number of comparisons; where none is found, the "
+    "smallest one that would have been found four times in five stands beside it. <b>At floor</b>: the base is not "
+    "above chance, so there is nothing to lose.</p>"
 )
 
 
-def sentences(rows: pd.DataFrame, measures: dict[str, Metric]) -> Iterator[str]:
-    """One for each benchmark: where it gained and where it lost, from the smallest size to the largest."""
+def sentences(rows: pd.DataFrame, measures: Mapping[str, Metric]) -> Iterator[str]:
+    """One for each benchmark: at how many sizes it gained and lost, and how much at the largest of them."""
     for benchmark, metric in measures.items():
-        found = rows[rows["benchmark"] == benchmark]
+        found = rows[rows["benchmark"] == benchmark].sort_values("parameters")
         if found.empty:
             continue
-        verdicts = [taxes.verdict(row) for row in found.itertuples()]
+        verdicts = np.array([taxes.verdict(row) for row in found.itertuples()])
         said = []
         for kind, verb in (("gain", "bought"), ("loss", "cost")):
-            hits = found[[verdict == kind for verdict in verdicts]]
+            hits = found[verdicts == kind]
             if len(hits):
-                amounts = [amount(metric, abs(tax)) for tax in hits["tax"]]
-                sizes = [style.size_label(p) for p in hits["parameters"]]
-                said.append(f"{verb} " + ", ".join(f"{a} at {s}" for a, s in zip(amounts, sizes, strict=True)))
-        yield f"{benchmark}: " + ("; ".join(said) if said else "no difference found at any size") + "."
+                last = hits.iloc[-1]
+                said.append(
+                    f"{verb} {amount(metric, abs(last['tax']))} at {style.size_label(last['parameters'])}"
+                    + (f"; found at {len(hits)} of {len(found)} sizes" if len(found) > 1 else "")
+                )
+        if not said and (verdicts == "at floor").all():
+            said = ["at floor at every size" if len(found) > 1 else "at floor"]
+        yield f"{benchmark}: " + ("; ".join(said) if said else "no difference found") + "."
 
 
-def matrix(rows: pd.DataFrame, measures: dict[str, Metric]) -> str:
+def matrix(rows: pd.DataFrame, measures: Mapping[str, Metric]) -> str:
     """Sizes × benchmarks."""
     shown = [benchmark for benchmark in measures if (rows["benchmark"] == benchmark).any()]
     head = "".join(f"<th>{html.text(b)}<br><small>{html.text(measures[b].label)}</small></th>" for b in shown)
@@ -83,9 +89,9 @@ def _entry(row: Any, metric: Metric) -> str:
         case "gain":
             said = f'<span class="gain">bought {size}</span>'
         case "at floor":
-            said = '<span class="quiet">at floor: the base is not above chance</span>'
+            said = '<span class="quiet">at floor</span>'
         case _:
-            said = f'<span class="quiet">none found; {amount(metric, row.detectable)} would have been</span>'
+            said = f'<span class="quiet">none found ({amount(metric, row.detectable)} would be)</span>'
     return f"<td>{change}<br>{said}</td>"
 
 

@@ -88,7 +88,8 @@ def _page(results: Results, drawn: Drawn, provenance: Mapping[str, Any], folder:
         f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">{MARK}'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
         f"<title>{html.text(title)}</title><style>{style.font_face()}{_colours()}{_asset('page.css')}</style></head>"
-        f"<body><h1>{html.text(title)}</h1><p>{html.text(about)}</p>{_banner(results)}<nav>{navigation}</nav>{body}"
+        f"<body><h1>{html.text(title)}</h1><p>{html.text(about)}</p>{_extent(results)}{_banner(results)}"
+        f"<nav>{navigation}</nav>{body}"
         f"<script>{_asset('page.js')}</script></body></html>"
     )
 
@@ -104,6 +105,26 @@ def _colours() -> str:
     light = ";".join(f"--{role}:{pair[0]}" for role, pair in style.ROLES.items())
     dark = ";".join(f"--{role}:{pair[1]}" for role, pair in style.ROLES.items())
     return f":root{{{light}}}@media(prefers-color-scheme:dark){{:root{{{dark}}}}}"
+
+
+def _extent(results: Results) -> str:
+    """How much was measured, in one line."""
+    cells = results.cells
+    if cells.empty:
+        return "<p>Nothing was measured.</p>"
+    sizes = sorted(cells["parameters"].unique())
+    span = " to ".join(dict.fromkeys((style.size_label(sizes[0]), style.size_label(sizes[-1]))))
+    parts = [
+        f"{_count(cells['model'].nunique(), 'model')} ({span} non-embedding parameters)",
+        _count(cells["intervention"].nunique(), "intervention"),
+        _count(cells["benchmark"].nunique(), "benchmark"),
+        _count(int(cells["items"].sum()), "record"),
+    ]
+    return f'<p class="quiet">{", ".join(parts)}.</p>'
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _banner(results: Results) -> str:
@@ -135,7 +156,8 @@ def _figure(part: Figure, words: Mapping[str, str], anchors: Container[str], lab
     return (
         f'<figure class="{shape}" id="figure-{name}"><div class="scroll">'
         f"{html.drawing(vector, part, words, anchors)}</div>"
-        f"<figcaption><b>{html.text(part.title)}.</b> {html.text(part.caption)} {links}</figcaption></figure>"
+        f"<figcaption><b>{html.text(part.title)}.</b> {html.text(part.caption)} "
+        f'<span class="files">{links}</span></figcaption></figure>'
     )
 
 

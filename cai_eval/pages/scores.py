@@ -155,10 +155,8 @@ def mean(values: Array, clusters: NDArray[np.intp], level: float) -> statistics.
     return statistics.seeded_difference(values, np.zeros(values.shape[1]), clusters, level)
 
 
-def notes(frame: pd.DataFrame, names: Mapping[str, str]) -> list[str]:
-    """Sentences for a caption: which prefix stood before what, and how far the numbers reach."""
-    named = frame[frame["label"].fillna("") != ""].drop_duplicates(["intervention", "label"])
-    sentences = [f"{names[row.intervention]}: {row.label}." for row in named.itertuples()]
+def reach(frame: pd.DataFrame) -> str:
+    """A caption's sentence on what the intervals of a frame of points speak of."""
     if (frame["seeds"] > 1).any():
-        return [*sentences, "Where a method was trained with several seeds the intervals hold items and seeds."]
-    return [*sentences, "The intervals are of items: they speak of these weights, not of other trainings."]
+        return "Where a method was trained with several seeds, the intervals hold items and seeds."
+    return "Intervals are over items: they speak of these weights, not of other trainings."
