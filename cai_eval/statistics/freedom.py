@@ -3,8 +3,8 @@
 With (1'T)² the squared error of the sum and Σ w·e² its estimated variance, both quadratic in normal cluster sums T,
 the chance that |1'T| > q·√(Σ w·e²) is that of one quadratic form being positive, and can be had exactly. The degrees
 of freedom are those of the t distribution with the same chance at its 97.5 % quantile. Satterthwaite's match of two
-moments (Bell & McCaffrey 2002) goes wrong here: where one cluster holds a quarter of the items, and these agree, it asks
-for intervals half as wide again.
+moments (Bell & McCaffrey 2002) goes wrong here: where one cluster holds a quarter of the items, and these agree, it
+asks for intervals half as wide again.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from cai_eval.statistics.estimate import Estimate
 from cai_eval.statistics.score import tango, wilson
 
 LEVEL = 0.95
+EVENT = 0.5  #: squared deviation, in whole right-or-wrong items, that is assumed where few are seen
 
 
 def mean_interval(values: ArrayLike, clusters: ArrayLike | None = None, level: float = LEVEL) -> Estimate:
@@ -88,22 +89,20 @@ def effective(sample: Clustered, variance: float, level: float) -> tuple[float, 
     """
     if sample.clusters == 1 and sample.n > 1:
         return 0.0, np.inf
-    z = float(special.ndtri((1 + level) / 2))
-    if sample.n > 1:
-        z *= quantile(level, sample.df) / quantile(level, sample.n - 1)
-    shared_credit = (sample.n * variance + 1) / (sample.squares + 1)
-    return sample.n * shared_credit / design_effect(sample), z
+    shared_credit = (sample.n * variance + EVENT) / (sample.squares + EVENT)
+    return sample.n * shared_credit / design_effect(sample, level), float(special.ndtri((1 + level) / 2))
 
 
-def design_effect(sample: Clustered) -> float:
-    """Variance of the mean over that of as many independent items, at least 1.
+def design_effect(sample: Clustered, level: float = LEVEL) -> float:
+    """Squared width of an interval over that with as many independent items, at least 1 (Korn & Graubard 1998).
 
-    Where little varies it cannot be estimated, so one event in clusters that agree entirely is added.
+    Where little varies it cannot be estimated, so half an event in clusters that agree entirely is added.
     """
     if not _shared(sample):
         return 1.0
     found = sample.n**2 * sample.se**2 * (1 - 1 / sample.n)
-    return max(1.0, (found + sample.kish) / (sample.squares + 1))
+    variance = (found + EVENT * sample.kish) / (sample.squares + EVENT)
+    return max(1.0, variance * (quantile(level, sample.df) / quantile(level, sample.n - 1)) ** 2)
 
 
 def quantile(level: float, df: float) -> float:

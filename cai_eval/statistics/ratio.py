@@ -15,7 +15,8 @@ from cai_eval.statistics.intervals import LEVEL, difference_interval, is_credit,
 
 def above_chance(base_values: ArrayLike, chance: ArrayLike, clusters: ArrayLike | None = None) -> bool:
     """Whether the mean score lies above the mean of `chance` (one value, or one an item), one-sided at 5 %."""
-    return _room(finite(base_values), _per_item(chance, finite(base_values)), clusters, level=0.9).low > 0
+    base = finite(base_values)
+    return _room(base, _per_item(chance, base), clusters, level=0.9).low > 0
 
 
 def relative_loss(

@@ -56,8 +56,9 @@ def bootstrap(
 ) -> Estimate:
     """Bias-corrected and accelerated interval (Efron 1987) of a function of column means; whole clusters are drawn.
 
-    values: (n,) or (n, columns). statistic: takes means (..., columns) to (...), smoothly: say, the ratio of two columns;
-    by default the first column's mean. Needs some 30 clusters: with few it is too narrow, `mean_interval` is not. NaN ends where the statistic does not vary. Raises ValueError for NaN and for no values.
+    values: (n,) or (n, columns). statistic: takes means (..., columns) to (...), smoothly: a ratio of two columns, say;
+    by default the first column's mean. Needs some 30 clusters: with few it is too narrow, `mean_interval` is not.
+    NaN ends where the statistic does not vary. Raises ValueError for NaN and for no values.
     """
     table = np.asarray(values, dtype=float)
     table = table[:, None] if table.ndim == 1 else table

@@ -50,15 +50,17 @@ def minimum_detectable_effect(
     """The mean difference that a one-sided test at `alpha` would find with probability `power`, given this noise.
 
     From the non-central t with the clustered standard error and its degrees of freedom. An effect on right-or-wrong
-    scores makes discordant items of its own, so the effect is at least what those would need where few were seen.
-    Infinite where no effect could be found: one cluster, no variation, or a need beyond the range of the score.
+    scores makes discordant items of its own, so it is at least what those would need where few were seen (Connor 1987
+    with all discordance in one direction). Infinite where no effect could be found: one cluster, no variation, fewer
+    clusters than a sign-flip test needs to reach `alpha`, or a need beyond the range of the score.
     """
     sample = Clustered.of(differences, clusters)
     credit = is_credit(np.abs(sample.values))
-    if sample.clusters == 1 or (sample.squares == 0 and not credit):
+    if 0.5**sample.clusters > alpha or (sample.squares == 0 and not credit):
         return inf
     errors = float(special.nctdtrinc(sample.df, 1 - power, special.stdtrit(sample.df, 1 - alpha)))
     if not credit:
         return errors * sample.se
-    effect = max(errors * sample.se, errors**2 * design_effect(sample) / sample.n)
+    events = float(special.ndtri(1 - alpha) + special.ndtri(power)) ** 2 * design_effect(sample)
+    effect = max(errors * sample.se, events / sample.n)
     return effect if effect <= 1 else inf
