@@ -156,7 +156,9 @@ class _Planner:
         self.notes: list[str] = []
 
     def cells(self, settings: Mapping[str, Any]) -> Iterator[Cell]:
-        kept, choice, left_out = self.asked, {}, set()
+        kept = self.asked
+        choice: dict[str, int] = {}
+        left_out: set[str] = set()
         if "policy" in self.benchmark.accepts:
             kept = self.fitting()
             choice, left_out = self.choice(kept)

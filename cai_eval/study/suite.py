@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,7 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from cai_eval import registry
-from cai_eval.config import load_yaml
+from cai_eval.config import Location, Where, parse_yaml, validate
 from cai_eval.errors import UserError, unknown
 
 
@@ -79,20 +80,38 @@ class Suite(Part):
             }
         )
 
-    def validate_plugins(self) -> None:
+    def validate_plugins(self, where: Where) -> None:
         """Raise UserError for a plug-in that does not exist, a config it refuses, or a reference to nothing."""
         for name, intervention in self.interventions.items():
-            trainer = registry.create("trainers", intervention.trainer, intervention.config)
+            place: Location = ("interventions", name)
+            trainer = _create("trainers", intervention.trainer, intervention.config, where, place)
             for slot, reference in intervention.inputs.items():
-                if slot not in trainer.inputs:
-                    raise unknown(f"input of {name!r}", slot, trainer.inputs)
-                target = reference.partition("@")[0]
-                if target != "base" and target not in self.interventions:
-                    raise unknown(f"intervention in input {slot!r} of {name!r}", target, self.interventions)
-        for measurement in self.benchmarks.values():
-            registry.create("benchmarks", measurement.benchmark, measurement.config)
+                with _blamed(where((*place, "inputs", slot))):
+                    if slot not in trainer.inputs:
+                        raise unknown(f"input of {name!r}", slot, trainer.inputs)
+                    target = reference.partition("@")[0]
+                    if target != "base" and target not in self.interventions:
+                        raise unknown(f"intervention in input {slot!r} of {name!r}", target, self.interventions)
+        for name, measurement in self.benchmarks.items():
+            _create("benchmarks", measurement.benchmark, measurement.config, where, ("benchmarks", name))
         for report, config in self.reports.items():
-            registry.create("reports", report, config)
+            with _blamed(where(("reports", report))):
+                registry.create("reports", report, config)
+
+
+def _create(group: str, plugin: str, config: Mapping[str, Any], where: Where, place: Location) -> Any:
+    """A plug-in of the suite; what is wrong with its name or its config is blamed on its line."""
+    with _blamed(where(place)):
+        registry.load(group, plugin)
+    return registry.create(group, plugin, config, lambda key: where((*place, "config", *key)))
+
+
+@contextmanager
+def _blamed(line: str) -> Iterator[None]:
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{line}: {error}") from error
 
 
 def _intervention(name: str) -> Intervention:
@@ -138,6 +157,7 @@ def load_suite(name_or_path: str) -> Suite:
             raise UserError(f"suite file {name_or_path!r} does not exist: check the path.")
     else:
         path = suite_path(name_or_path)
-    suite = load_yaml(path, Suite)
-    suite.validate_plugins()
+    data, where = parse_yaml(path)
+    suite = validate(Suite, data, where)
+    suite.validate_plugins(where)
     return suite

@@ -13,7 +13,8 @@ from cai_eval.contracts import Artefact, DatasetSpec, Policy, PolicySpec, Scorer
 from cai_eval.errors import UserError
 
 if TYPE_CHECKING:
-    from cai_eval.inference.logprobs import Engine, Usage
+    from cai_eval.inference.forward import Usage
+    from cai_eval.inference.logprobs import Engine
     from cai_eval.inference.policy import LanguageModelPolicy
     from cai_eval.inference.store import ResponseStore
 

@@ -7,7 +7,6 @@ import pytest
 import tiny
 from hypothesis import given
 from hypothesis import strategies as st
-from toy_policy import RowsSource
 
 from cai_eval.contracts import Item, PolicySpec
 from cai_eval.errors import UserError
@@ -15,6 +14,7 @@ from cai_eval.models.loading import load_tokenizer
 from cai_eval.study.graph import Graph
 from cai_eval.study.plan import Base, limited, make_plan
 from cai_eval.study.suite import Intervention, Measurement, Suite, load_suite, names
+from cai_eval.testing import RowsSource
 
 CONVERSATION = "Human: Why does bread rise?\n\nAssistant: Yeast makes gas, and the dough holds it.\n\n-----\n\n"
 STORIES = [{"text": "The river rose " * n + "and rain fell on the ferry"} for n in (1, 2, 30)]

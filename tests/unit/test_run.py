@@ -3,7 +3,6 @@
 import doubles
 import pytest
 import tiny
-from toy_policy import RowsSource
 
 from cai_eval.contracts import Item, PolicySpec, Record
 from cai_eval.errors import UserError
@@ -16,6 +15,7 @@ from cai_eval.study.run import Listener, evaluate_batch, run_plan
 from cai_eval.study.store import RunDirectory
 from cai_eval.study.suite import Intervention, Measurement, Suite
 from cai_eval.study.workshop import Models
+from cai_eval.testing import RowsSource
 
 ROWS = [{"text": f"Story {n}. The ferry left at nine and the river rose to the {n % 3 + 3}th hill"} for n in range(23)]
 
@@ -31,7 +31,7 @@ def _small_batches(monkeypatch):
 
 
 def study(model, interventions=None, **options):
-    parts = interventions or {"none": Intervention(trainer="none"), "dialogue-only": Intervention(trainer="dialogue-only")}
+    parts = interventions or {name: Intervention(trainer=name) for name in ("none", "dialogue-only")}
     suite = Suite(
         name="s", title="S", ladder="x", interventions=parts, benchmarks={"lambada": Measurement(benchmark="lambada")}
     )

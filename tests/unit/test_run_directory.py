@@ -70,7 +70,7 @@ def test_other_directories_are_left_alone(tmp_path):
     (tmp_path / "mine" / "thesis.tex").write_text("x")
     with pytest.raises(UserError, match="not a run directory"):
         RunDirectory.create(tmp_path / "mine", "s")
-    with pytest.raises(UserError, match="no run.json"):
+    with pytest.raises(UserError, match="not a run directory"):
         RunDirectory.read(tmp_path / "mine")
     create(tmp_path / "run", "hhh")
     with pytest.raises(UserError, match="holds a run of suite 'hhh', not 'other'"):
