@@ -9,11 +9,13 @@ import pandas as pd
 from pydantic import BaseModel
 
 from cai_eval.contracts import Figure, PaperFigure, Results, Table
-from cai_eval.pages import charts, style
+from cai_eval.pages import charts, scores, style
+
+TIME = "milliseconds an item"
 
 
 class Cost:
-    """Seconds an item against size, and the table of tokens, cache and time."""
+    """Time an item against size, and the table of tokens, cache and time."""
 
     name: ClassVar[str] = "cost"
     title: ClassVar[str] = "What prompting costs"
@@ -30,61 +32,77 @@ class Cost:
         if results.cells.empty:
             return
         frame = costs(results)
-        timed = frame[frame["milliseconds an item"].notna()]
-        if not timed.empty:
-            yield _figure(results, timed)
-        yield Table(
-            name="cost",
-            title="Tokens, cache and time",
-            caption="Sums over benchmarks. prefix: tokens before every request, the largest of the benchmarks; tokens: "
-            "sent behind it; cache: keys and values of the prefix, held once however large the batch; time: on "
-            "the machine named under provenance, the prefix included.",
-            frame=frame.drop(columns=["cell"]).assign(intervention=frame["intervention"].map(results.interventions)),
-            formats={
-                "parameters": "{:,}",
-                "cache MiB": "{:.2f}",
-                "seconds": "{:.1f}",
-                "milliseconds an item": "{:.1f}",
-            },
-        )
+        if frame[TIME].notna().any():
+            yield _figure(results, frame[frame[TIME].notna()])
+        yield _table(results, frame)
 
 
 def costs(results: Results) -> pd.DataFrame:
-    """One row for each model and intervention. Time an item counts those alone that were timed."""
+    """One row for each model and intervention, over all benchmarks; time counts only the items that were timed.
+
+    prefix: tokens, of the longest. cache: bytes of the prefix's keys and values. times base: time an item over that of
+    the study's first intervention on the same model.
+    """
     cells = results.cells.assign(cell=results.cells.index)
     cells["timed"] = cells.get("timed_items", cells["items"])
-    frame = (
-        cells.groupby(["parameters", "rung", "model", "intervention"], sort=False, observed=True)
-        .agg(
-            prefix=("prefix_tokens", "max"),
-            tokens=("tokens", "sum"),
-            cache=("cache_bytes", "max"),
-            items=("items", "sum"),
-            seconds=("seconds", "sum"),
-            timed=("timed", "sum"),
-            cell=("cell", "first"),
-        )
-        .reset_index()
-        .sort_values("parameters", kind="stable")
+    point = ["parameters", "rung", "model", "intervention"]
+    frame = cells.groupby(point, sort=False, observed=True).agg(
+        prefix=("prefix_tokens", "max"),
+        tokens=("tokens", "sum"),
+        cache=("cache_bytes", "max"),
+        seconds=("seconds", "sum"),
+        timed=("timed", "sum"),
+        cell=("cell", "first"),
     )
-    frame["cache MiB"] = frame["cache"] / 2**20
-    frame["milliseconds an item"] = 1000 * frame["seconds"] / frame["timed"].where(frame["timed"] > 0)
-    return frame.drop(columns=["cache", "timed", "model"]).rename(columns={"rung": "model"})
+    frame = frame.reset_index().sort_values("parameters", kind="stable", ignore_index=True)
+    frame[TIME] = 1000 * frame["seconds"] / frame["timed"].where(frame["timed"] > 0)
+    base = frame[frame["intervention"] == scores.base_intervention(results)].set_index("model")[TIME]
+    frame["times base"] = frame[TIME] / frame["model"].map(base)
+    return frame
 
 
 @style.house()
 def _figure(results: Results, frame: pd.DataFrame) -> Figure:
-    titles = results.interventions
-    margins = style.Margins(right=style.room_for(list(titles.values())))
-    figure, (ax,) = style.panels(style.COLUMN, 1, 1, margins=margins)
-    column = "milliseconds an item"
-    style.heading(ax, "Time", f"{column}, all benchmarks")
+    labels = list(charts.curve_labels(frame, results.interventions).values())
+    figure, (ax,) = style.panels(style.COLUMN, 1, 1, margins=style.Margins(right=style.room_for(labels)))
+    style.heading(ax, "Time", f"{TIME}, all benchmarks together")
     charts.value_axis(ax, "milliseconds", log=True)
-    charts.against_size(ax, frame, titles, (column, column, column))
+    charts.against_size(ax, frame, results.interventions, (TIME, TIME, TIME))
     return Figure(
         name="cost",
         title="Time an item against size",
-        caption="Scored with the shared prefix computed once. One run each: these times have no interval.",
+        caption="On the machine named under provenance, with the prefix computed once. Each was run once, so these "
+        "times have no intervals.",
         figure=figure,
         data=frame,
+    )
+
+
+def _table(results: Results, frame: pd.DataFrame) -> Table:
+    table = pd.DataFrame(
+        {
+            "model": frame["rung"],
+            "M parameters": frame["parameters"] / 1e6,
+            "intervention": frame["intervention"].map(results.interventions),
+            "prefix tokens": frame["prefix"],
+            "tokens behind it": frame["tokens"],
+            "cache MiB": frame["cache"] / 2**20,
+            "seconds": frame["seconds"],
+            TIME: frame[TIME],
+            "times base": frame["times base"],
+        }
+    )
+    return Table(
+        name="cost",
+        title="Tokens, cache and time",
+        caption="Over all benchmarks. The prefix is that of the longest; its keys and values (cache) are held once, "
+        "however large the batch. Times hold the prefix too.",
+        frame=table,
+        formats={
+            "M parameters": "{:,.4g}",
+            "cache MiB": "{:,.2f}",
+            "seconds": "{:,.1f}",
+            TIME: "{:,.1f}",
+            "times base": "{:.2f}",
+        },
     )

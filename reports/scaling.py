@@ -149,7 +149,7 @@ def _table(results: Results, benchmark: str, metrics: Sequence[Metric], frame: p
             "metric": frame["metric"].map(labels),
             "category": frame["category"].replace("", "all"),
             "model": frame["rung"],
-            "parameters": frame["parameters"],
+            "M parameters": frame["parameters"] / 1e6,
             "intervention": frame["intervention"].map(results.interventions),
             "prefix": frame["label"],
             "score": frame["value"],
@@ -166,5 +166,5 @@ def _table(results: Results, benchmark: str, metrics: Sequence[Metric], frame: p
         title=f"{benchmark}: all scores",
         caption="Mean over items with its interval by clusters: fractions, or the metric's own unit.",
         frame=table,
-        formats={"score": "{:.3f}", "low": "{:.3f}", "high": "{:.3f}", "chance": "{:.3f}", "parameters": "{:,}"},
+        formats={"score": "{:.3f}", "low": "{:.3f}", "high": "{:.3f}", "chance": "{:.3f}", "M parameters": "{:,.4g}"},
     )

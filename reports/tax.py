@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     pass
 
 RELATIVE = ("relative", "relative_low", "relative_high")
+MILLIONS = "M parameters"
 CUT = 1.0  #: just above the floor intervals of a share are wide; those that pass ±100 % may be cut at the panel's edge
 
 
@@ -164,21 +165,20 @@ def _table(results: Results, frame: pd.DataFrame) -> Table:
         {
             "benchmark": frame["benchmark"],
             "model": frame["rung"],
-            "parameters": frame["parameters"],
+            MILLIONS: frame["parameters"] / 1e6,
             "intervention": frame["intervention"].map(results.interventions),
-            "prefix": frame["label"],
             "base": frame["base"],
             "changed": frame["changed"],
             "tax": frame["tax"],
             "low": frame["low"],
             "high": frame["high"],
+            "found": verdicts,
+            "detectable": frame["detectable"],
+            "adjusted p": frame["p_adjusted"],
+            "p": frame["p"],
             "relative": frame["relative"],
             "relative low": frame["relative_low"],
             "relative high": frame["relative_high"],
-            "p": frame["p"],
-            "adjusted p": frame["p_adjusted"],
-            "found": verdicts,
-            "detectable": frame["detectable"],
             "items": frame["items"],
             "clusters": frame["clusters"],
         }
@@ -195,5 +195,5 @@ def _table(results: Results, frame: pd.DataFrame) -> Table:
         "detectable is the smallest loss that would have been found with 80 % power at the level shared among the "
         "rows. At floor the base is not above chance, and nothing can be lost. Every row is about these weights.",
         frame=table,
-        formats={"parameters": "{:,}", "p": "{:.2g}", "adjusted p": "{:.2g}", **signed, **shares, **plain},
+        formats={MILLIONS: "{:,.4g}", "p": "{:.2g}", "adjusted p": "{:.2g}", **signed, **shares, **plain},
     )

@@ -40,19 +40,15 @@ def number(value: Any, form: str = "") -> str:
 
 
 def table(content: Table) -> str:
-    """The rows of a table; numbers stand right. A column `cell` is not shown."""
+    """The rows of a table; numbers stand right, short texts on one line. A column `cell` is not shown."""
     frame = content.frame.drop(columns="cell", errors="ignore")
-    numeric = [_is_number(frame[column]) for column in frame]
-    head = "".join(
-        f'<th scope="col"{_right(right)}>{text(column)}</th>' for column, right in zip(frame, numeric, strict=True)
-    )
+    marks = [_mark(frame[column]) for column in frame]
+    head = "".join(f'<th scope="col"{mark}>{text(column)}</th>' for column, mark in zip(frame, marks, strict=True))
     body = "".join(
         "<tr>"
         + "".join(
-            f"<td{_right(right)}>{number(value, content.formats.get(column, ''))}</td>"
-            if right
-            else f'<td dir="auto">{"" if value is None or value != value else text(value)}</td>'
-            for column, right, value in zip(frame.columns, numeric, row, strict=True)
+            f"<td{mark}>{number(value, content.formats.get(column, '')) if mark == NUMBER else _words(value)}</td>"
+            for column, mark, value in zip(frame.columns, marks, row, strict=True)
         )
         + "</tr>"
         for row in frame.itertuples(index=False, name=None)
@@ -60,12 +56,17 @@ def table(content: Table) -> str:
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _right(right: bool) -> str:
-    return ' class="number"' if right else ""
+NUMBER, SHORT, LONG = ' class="number"', ' class="short"', ' dir="auto"'
 
 
-def _is_number(column: pd.Series[Any]) -> bool:
-    return column.dtype.kind in "iuf"
+def _mark(column: pd.Series[Any]) -> str:
+    if column.dtype.kind in "iuf":
+        return NUMBER
+    return SHORT if column.map(lambda value: len(_words(value))).max() <= 36 else LONG
+
+
+def _words(value: Any) -> str:
+    return "" if value is None or value != value else text(value)
 
 
 def folded(summary: str, content: str, anchor: str = "", is_open: bool = False) -> str:
