@@ -9,15 +9,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     TaskID,
+    TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table
 
+from cai_eval.study.cost import arithmetic_rate, work
 from cai_eval.study.graph import Node
 from cai_eval.study.plan import Cell, Plan
 from cai_eval.study.run import Listener, Outcome
@@ -31,6 +32,15 @@ def size(parameters: int) -> str:
         if parameters >= scale:
             return f"{parameters / scale:.3g}{unit}"
     return str(parameters)
+
+
+def duration(seconds: float) -> str:
+    """75 → "1 min 15 s"."""
+    if seconds < 1:
+        return "a moment"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
 class Display:
@@ -73,6 +83,12 @@ class Display:
                         *(str(len(cells)), f"{done}/{len(cells)}"),
                     )
         self.console.print(table)
+        todo = [cell for cell in plan.cells if not directory.cell(cell.hash).finished()]
+        if todo:
+            least = sum(map(work, todo)) / arithmetic_rate(session.device, session.dtype)
+            self.console.print(
+                f"{len(todo)} cells to compute, at least {duration(least)} of arithmetic on {session.device}"
+            )
         models = ", ".join(f"{base.label} ({size(base.policy.parameters)})" for base in plan.bases)
         self.console.print(f"models: {models}; sizes are non-embedding parameters", soft_wrap=True)
         for note in plan.notes:
@@ -86,7 +102,7 @@ class Display:
         columns = (
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
-            MofNCompleteColumn(),
+            TaskProgressColumn(),
             TimeElapsedColumn(),
             TextColumn("ETA"),
             TimeRemainingColumn(),
@@ -129,15 +145,14 @@ def score_table(run: Path) -> Table:
 
 
 class _Bars(Listener):
-    """One bar over the whole study, named by the cell at work; its speed weighs tokens, not items."""
+    """One bar over the study, named by the cell at work; it counts arithmetic, so that the ETA holds across sizes."""
 
     def __init__(self, progress: Progress, plan: Plan, notice: Callable[[str], None]) -> None:
         self.progress = progress
         self.say = notice
         self.said: set[str] = set()
-        self.items = {cell.hash: len(cell.items) for cell in plan.cells}
-        self.total = progress.add_task("starting", total=sum(self.items.values()))
-        self.counted: dict[str, int] = {}
+        self.total = progress.add_task("starting", total=sum(map(work, plan.cells)))
+        self.counted: dict[str, float] = {}
         self.training: dict[str, TaskID] = {}
 
     def started(self, cell: Cell, done: int) -> None:
@@ -148,7 +163,7 @@ class _Bars(Listener):
         self._count(cell, done)
 
     def finished(self, cell: Cell, failure: str) -> None:
-        self._count(cell, self.items[cell.hash])
+        self._count(cell, len(cell.items))
 
     def making(self, node: Node, done: float, total: float, note: str) -> None:
         if node.hash not in self.training:
@@ -161,5 +176,5 @@ class _Bars(Listener):
             self.say(text)
 
     def _count(self, cell: Cell, done: int) -> None:
-        self.counted[cell.hash] = done
+        self.counted[cell.hash] = work(cell) * done / len(cell.items)
         self.progress.update(self.total, completed=sum(self.counted.values()))

@@ -59,7 +59,7 @@ def command(dry_run: bool, as_json: bool, out: Path | None, **asked: Any) -> int
     about = {
         "laboratory": session.laboratory,
         "ladder": session.ladder,
-        "settings": {"seed": order.seed, "limit": order.limit, "dtype": session.dtype, "device": order.device},
+        "settings": {"seed": order.seed, "limit": order.limit, "dtype": session.dtype, "device": session.device},
         "environment": environment(),
     }
     with display.running(session.plan) as listener:

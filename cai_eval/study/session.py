@@ -41,6 +41,7 @@ class Session:
     source: Source
     ladder: str
     laboratory: str
+    device: str
     dtype: str
 
 
@@ -62,7 +63,8 @@ def prepare(
     source: Source = laboratory.source() if laboratory else PublishedSource(order.data)
     paths = [laboratory.model(rung.model, progress) if laboratory else rung.model for rung in ladder.rungs]
     bases = [_base(path, rung.label, dry, progress) for path, rung in zip(paths, ladder.rungs, strict=True)]
-    dtype = str(choose_dtype(order.dtype, choose_device(order.device))).removeprefix("torch.")
+    device = choose_device(order.device)
+    dtype = str(choose_dtype(order.dtype, device)).removeprefix("torch.")
     plan = make_plan(
         suite,
         sorted(bases, key=lambda base: base.policy.parameters),
@@ -75,7 +77,7 @@ def prepare(
         settings={"dtype": dtype},
         progress=progress,
     )
-    return Session(plan, source, ladder.name, laboratory.title if laboratory else "", dtype)
+    return Session(plan, source, ladder.name, laboratory.title if laboratory else "", str(device), dtype)
 
 
 def default_out(order: Order, session: Session) -> Path:
