@@ -84,15 +84,15 @@ class _Call:
     segments: tuple[Segment, ...]
     mask: Tensor
     kept: dict[int, tuple[Tensor, Tensor]] | None
-    bias: dict[tuple[int, torch.dtype], Tensor] = field(default_factory=dict)
+    bias: dict[tuple[int, torch.dtype, torch.device], Tensor] = field(default_factory=dict)
 
-    def bias_for(self, groups: int, dtype: torch.dtype) -> Tensor:
-        """The mask as an additive bias [rows, 1, groups * queries, keys]; made once for all layers."""
-        if (groups, dtype) not in self.bias:
-            bias = torch.zeros(self.mask.shape, dtype=dtype, device=self.mask.device)
-            bias.masked_fill_(~self.mask, -torch.inf)
-            self.bias[groups, dtype] = bias.repeat(1, groups, 1)[:, None]
-        return self.bias[groups, dtype]
+    def bias_for(self, query: Tensor, groups: int) -> Tensor:
+        """The mask as an additive bias [rows, 1, groups * queries, keys]; made once for all layers of a device."""
+        key = (groups, query.dtype, query.device)
+        if key not in self.bias:
+            bias = query.new_zeros(self.mask.shape).masked_fill_(~self.mask.to(query.device), -torch.inf)
+            self.bias[key] = bias.repeat(1, groups, 1)[:, None]
+        return self.bias[key]
 
 
 _call: ContextVar[_Call | None] = ContextVar("call", default=None)
@@ -146,7 +146,7 @@ def _shared_attention(
     groups = heads // key.shape[1]
     scale = width**-0.5 if scaling is None else scaling
     q = query.reshape(rows, key.shape[1], groups * queries, width)
-    out, lse = attend(q, key, value, scale, call.bias_for(groups, q.dtype))
+    out, lse = attend(q, key, value, scale, call.bias_for(q, groups))
     if call.segments:
         folded = q.transpose(0, 1).reshape(1, key.shape[1], -1, width)
         for segment in call.segments:

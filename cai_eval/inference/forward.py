@@ -50,7 +50,7 @@ def predicting_at(model: Any, points: Tensor) -> Iterator[None]:
     """
 
     def select(_: Any, inputs: tuple[Tensor, ...]) -> tuple[Tensor]:
-        return (inputs[0].flatten(0, -2)[points][None],)
+        return (inputs[0].flatten(0, -2)[points.to(inputs[0].device)][None],)
 
     hook = model.get_output_embeddings().register_forward_pre_hook(select)
     try:
@@ -96,15 +96,12 @@ class Budget:
             batch = self._take(left, size, points)
             try:
                 work(batch)
+                del left[: len(batch)]
             except RuntimeError as error:
-                if not out_of_memory(error) or len(batch) == 1:
+                if len(batch) == 1 or not out_of_memory(error):
                     raise
                 self.tokens = max(1, len(batch) * size(batch[0]) // 2)
                 self.points = max(1, min(self.points, sum(map(points, batch)) // 2))
-                if torch.cuda.is_available():
-                    torch.cuda.empty_cache()
-                continue
-            del left[: len(batch)]
 
     def _take(self, left: Sequence[T], size: Callable[[T], int], points: Callable[[T], int]) -> list[T]:
         most = max(1, self.tokens // size(left[0]))
@@ -133,5 +130,5 @@ def _fitting(model: Any) -> int:
         return 2048
     free, _ = torch.cuda.mem_get_info(device)
     # Some 24 vectors of the hidden width live at once in a layer: residual, queries, keys, values, a gated MLP.
-    per_token = 24 * model.config.hidden_size * model.dtype.itemsize
+    per_token = 24 * model.config.get_text_config().hidden_size * model.dtype.itemsize
     return int(min(max(free // 4 // per_token, 256), 16_384))
