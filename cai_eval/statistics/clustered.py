@@ -35,10 +35,6 @@ class Clustered:
         _, codes, sizes = np.unique(labels, return_inverse=True, return_counts=True)
         return cls(array, codes, sizes.astype(float))
 
-    def with_values(self, values: Array) -> Clustered:
-        """Other values of the same items."""
-        return Clustered(values, self.codes, self.sizes)
-
     def sums(self, values: Array) -> Array:
         """(clusters,) sums of (n,) values of the same items."""
         return np.bincount(self.codes, values, self.clusters).astype(float)

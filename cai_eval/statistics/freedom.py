@@ -33,7 +33,7 @@ def effective_df(sizes: Array, spread: Array, weights: Array) -> float:
     if size.size == 1 or form.beyond(special.stdtrit(most, TAIL)) <= 2 * (1 - TAIL):
         return most
     low, high = log(0.1), log(most)
-    for _ in range(24):
+    for _ in range(14):  # to 0.05 %
         middle = (low + high) / 2
         enough = form.beyond(special.stdtrit(exp(middle), TAIL)) <= 2 * (1 - TAIL)
         low, high = (middle, high) if enough else (low, middle)

@@ -74,7 +74,7 @@ def _room(values: Array, chance: Array, clusters: ArrayLike | None, level: float
 
 
 def _per_item(chance: ArrayLike, values: Array) -> Array:
-    return np.broadcast_to(np.asarray(chance, dtype=float), values.shape)
+    return finite(np.broadcast_to(chance, values.shape))
 
 
 def _correlation(a: Array, b: Array, clusters: ArrayLike | None) -> float:

@@ -113,20 +113,21 @@ def _tails(sums: Array, resamples: int, seed: int) -> tuple[float, float]:
     """The same for sums of any value, over all sign patterns or random ones; equal within rounding counts as equal."""
     seen, slack = sums.sum(), 1e-9 * np.abs(sums).sum()
     if exact := sums.size <= ENUMERATED:
-        patterns = np.arange(2**sums.size)[:, None] >> np.arange(sums.size) & 1
-        flipped = (2 * patterns - 1) @ sums
+        kept = (np.arange(2**sums.size)[:, None] >> np.arange(sums.size) & 1) @ sums
     else:
         random = np.random.default_rng(seed)
-        flipped = np.concatenate([_signs(random, rows, sums.size) @ sums for rows in _blocks(resamples, sums.size)])
+        kept = np.concatenate([_coins(random, rows, sums.size) @ sums for rows in _blocks(resamples, sums.size)])
+    flipped = 2 * kept - seen
     counts = np.count_nonzero(flipped >= seen - slack), np.count_nonzero(flipped <= seen + slack)
     if exact:
         return counts[0] / flipped.size, counts[1] / flipped.size
     return (1 + counts[0]) / (1 + resamples), (1 + counts[1]) / (1 + resamples)
 
 
-def _signs(random: np.random.Generator, rows: int, columns: int) -> NDArray[np.float32]:
-    bits = np.unpackbits(random.integers(256, size=(rows, -(-columns // 8)), dtype=np.uint8), axis=1, count=columns)
-    return 2 * bits.astype(np.float32) - 1
+def _coins(random: np.random.Generator, rows: int, columns: int) -> Array:
+    """Fair zeros and ones."""
+    bits = random.integers(256, size=(rows, -(-columns // 8)), dtype=np.uint8)
+    return np.unpackbits(bits, axis=1, count=columns).astype(float)
 
 
 def _blocks(rows: int, columns: int) -> Iterator[int]:
