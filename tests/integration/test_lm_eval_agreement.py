@@ -2,6 +2,8 @@
 
 import csv
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -238,3 +240,14 @@ def test_what_the_model_cannot_do_is_one_sentence(data_dir, arguments, mend):
 
     with pytest.raises(UserError, match=mend):
         CaiEvalLM(pretrained=str(data_dir / "stories260K_hf"), device="cpu", **arguments)
+
+
+@pytest.mark.slow  # lm-eval's command indexes all of its tasks first
+def test_lm_evals_own_command_line(data_dir, passages, tmp_path):
+    path = task_file(tmp_path, "lambada/lambada_openai.yaml", passages[:4])
+    model = f"pretrained={data_dir / 'stories260K_hf'},intervention=dialogue-only"
+    command = ["run", "--model", "cai-eval", "--model_args", model, "--tasks", str(path)]
+    program = [sys.executable, "-m", "cai_eval.study.lm_eval_model", *command]
+    done = subprocess.run(program, capture_output=True, text=True, cwd=tmp_path, timeout=240)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "|lambada_openai|" in done.stdout

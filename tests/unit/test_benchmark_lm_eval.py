@@ -53,6 +53,19 @@ SAID = {
     ],
     "metric_list": [{"metric": "exact_match", "aggregation": "mean", "higher_is_better": True}],
 }
+# as winogrande: the options are contexts, what follows is the same
+FITS = {
+    "task": "fits",
+    "output_type": "multiple_choice",
+    "doc_to_text": "answer",
+    "doc_to_choice": "{{[question ~ ' ' ~ choices[0], question ~ ' ' ~ choices[1]]}}",
+    "doc_to_target": "is what it is.",
+    "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
+}
+INFORMED = CHOICE | {
+    "task": "informed",
+    "metric_list": [{"metric": "acc_mutual_info", "aggregation": "mean", "higher_is_better": True}],
+}
 
 
 @pytest.fixture
@@ -89,7 +102,9 @@ def knows_sums(request) -> list[float]:
     return [-0.5 if request.continuation.strip() == total(request.context) else -2.0]
 
 
-@pytest.mark.parametrize("definition", [CHOICE, LAST_WORD, SAID], ids=lambda definition: definition["task"])
+@pytest.mark.parametrize(
+    "definition", [CHOICE, LAST_WORD, SAID, FITS, INFORMED], ids=lambda definition: definition["task"]
+)
 def test_keeps_the_promises_of_a_benchmark(write, definition):
     check_benchmark(f"lm-eval:{write(definition)}", source=RowsSource())
 
@@ -102,6 +117,22 @@ def test_multiple_choice(write):
     assert record.scores == {"acc": 1, "acc_norm": 0, "chance": 1 / 3}  # a twelve-letter option is long
     assert record.answer == record.reference == "6"
     assert record.details == {"options": ["3", "6", "none of both"], "logprobs": [-2, -0.5, -2]}
+
+
+def test_options_may_be_contexts(write):
+    record = evaluate(write(FITS), ToyPolicy(lambda request: [-1.0 + ("? 6" in request.context)]))[0]
+    assert record.scores == {"acc": 1, "chance": 0.5}
+    assert record.answer == record.reference == "What is 3 and 3? 6"
+
+
+def test_mutual_information_takes_away_what_an_option_has_alone(write):
+    def rule(request) -> list[float]:  # the right option is the least probable, and gains the most
+        right = request.continuation == " 6"
+        return [-5.0 + right] if request.context else [-6.0 - 3 * right]
+
+    record = evaluate(write(INFORMED), ToyPolicy(rule))[0]
+    assert record.scores == {"acc_mutual_info": 1, "chance": 1 / 3}
+    assert len(record.details["logprobs"]) == 3
 
 
 def test_perplexity_is_a_loss_and_accuracy_is_primary(write):
