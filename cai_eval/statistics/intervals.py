@@ -115,7 +115,9 @@ def _shared(sample: Clustered) -> bool:
 
 
 def _named(method: str, sample: Clustered) -> str:
-    return f"{method}, effective size by cluster" if _shared(sample) else method
+    if not _shared(sample):
+        return method
+    return "whole range: one cluster" if sample.clusters == 1 else f"{method}, effective size by cluster"
 
 
 def _estimate(sample: Clustered, ends: tuple[float, float], method: str) -> Estimate:

@@ -110,6 +110,7 @@ def test_what_cannot_be_known_is_nan_and_says_why() -> None:
         assert why in mine.method
     whole = statistics.mean_interval([0, 1, 1], ["a", "a", "a"])
     assert (whole.low, whole.high) == (0, 1)
+    assert whole.method == "whole range: one cluster"
     assert statistics.mean_interval([1]).low == pytest.approx(stats.binomtest(1, 1).proportion_ci(method="wilson").low)
 
 
