@@ -13,7 +13,7 @@ def wilson(p: float, n: float, z: float) -> tuple[float, float]:
     """Ends of Wilson's interval (1927) for a proportion p of n, at z standard errors."""
     centre = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z * sqrt(p * (1 - p) / n + (z / (2 * n)) ** 2) / (1 + z * z / n)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return min(p, max(0.0, centre - half)), max(p, min(1.0, centre + half))  # at p = 0 and 1 rounding would leave p out
 
 
 def tango(gained: float, lost: float, n: float, z: float) -> tuple[float, float]:

@@ -31,6 +31,7 @@ from cai_eval.study.graph import artefact_from_json, artefact_json
 FORMAT = 1  #: raised when an older program could misread a run directory
 _TEXTS = ("item", "cluster", "category", "prompt", "answer", "reference", "error")
 _SCORE = "score."
+_BEFORE_MANIFEST = {".lock", ".probe", "run.json.tmp"}  #: what a start that failed at once may leave
 
 
 class RunDirectory:
@@ -65,7 +66,7 @@ class RunDirectory:
                 other = run.manifest().get("suite", {}).get("name")
                 raise UserError(f"{str(path)!r} holds a run of suite {other!r}, not {suite!r}: choose another --out.")
             return run
-        if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        if path.exists() and (not path.is_dir() or {file.name for file in path.iterdir()} - _BEFORE_MANIFEST):
             raise UserError(f"{str(path)!r} exists and is not a run directory: choose another --out.")
         with disk_errors(path):
             path.mkdir(parents=True, exist_ok=True)
