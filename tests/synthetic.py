@@ -151,16 +151,16 @@ def results(
                     "cache_bytes": int(prefix * parameters**0.5 * 20),
                     "format": "dialogue" if intervention in ("hhh-prompt", "dialogue-only") else "plain",
                 }
-                answers[cell] = (benchmark, world, right, skill, clusters, categories, failed)
+                answers[cell] = (benchmark, scores, right, skill, clusters, categories, failed)
 
     def details(cell: str) -> Sequence[Record]:
-        benchmark, world, right, skill, clusters, categories, failed = answers[cell]
+        benchmark, scores, right, skill, clusters, categories, failed = answers[cell]
         return [
             Record(
                 f"{benchmark}-{i}",
                 f"{benchmark}-q{clusters[i]}",
                 str(categories[i]),
-                {} if failed[i] else {world.metrics[0].name: float(right[i])},
+                {} if failed[i] else {name: float(values[i]) for name, values in scores.items()},
                 prompt=f"{text} ({i})",
                 answer="Qalat Sherqat" if right[i] else "I don't know that",
                 reference="Qalat Sherqat",
