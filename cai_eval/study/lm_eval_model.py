@@ -20,6 +20,7 @@ from cai_eval.data import PublishedSource
 from cai_eval.errors import UserError
 from cai_eval.inference.lm_eval_bridge import PolicyLM
 from cai_eval.study.graph import Graph
+from cai_eval.study.session import untouched
 from cai_eval.study.suite import Intervention, Measurement, Suite
 from cai_eval.study.workshop import Models
 
@@ -59,12 +60,6 @@ class CaiEvalLM(PolicyLM):
 
 def prepared(pretrained: str, intervention: str, config: dict[str, Any], models: Models) -> PolicySpec:
     """The policy that an instant trainer makes of a model. Raises UserError where the trainer is not instant."""
-    from cai_eval.models.fingerprint import fingerprint
-    from cai_eval.models.loading import context_length, load_config
-    from cai_eval.models.parameters import non_embedding
-
-    about = load_config(pretrained)
-    base = PolicySpec(pretrained, fingerprint(pretrained), non_embedding(about), context_length(about))
     suite = Suite(
         name="lm-eval",
         title="lm-eval",
@@ -72,7 +67,7 @@ def prepared(pretrained: str, intervention: str, config: dict[str, Any], models:
         interventions={intervention: Intervention(trainer=intervention, config=config)},
         benchmarks={"lm-eval": Measurement(benchmark="lm-eval")},
     )
-    node = Graph(suite, [base], PublishedSource(), models.tokenizer).node(intervention, 0, {})
+    node = Graph(suite, [untouched(pretrained)], PublishedSource(), models.tokenizer).node(intervention, 0, {})
     if not node.final:
         raise UserError(f"intervention {intervention!r} needs training: run it, then pass what it made as pretrained.")
     spec = node.policy
@@ -91,7 +86,8 @@ def main() -> None:
     try:
         cli_evaluate()
     except UserError as error:
-        sys.exit(f"cai-eval: {error}")
+        print(f"cai-eval: {error}", file=sys.stderr)
+        sys.exit(2)
 
 
 if NAME not in model_registry:

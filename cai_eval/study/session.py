@@ -62,7 +62,10 @@ def prepare(
     laboratory = lab.find(ladder.source) if ladder.source != "published" else None
     source: Source = laboratory.source() if laboratory else PublishedSource(order.data)
     paths = [laboratory.model(rung.model, progress) if laboratory else rung.model for rung in ladder.rungs]
-    bases = [_base(path, rung.label, dry, progress) for path, rung in zip(paths, ladder.rungs, strict=True)]
+    bases = []
+    for path, rung in zip(paths, ladder.rungs, strict=True):
+        progress(f"looking at {rung.label}")
+        bases.append(Base(rung.label, untouched(path, weights=not dry or Path(path).exists())))
     device = choose_device(order.device)
     dtype = str(choose_dtype(order.dtype, device)).removeprefix("torch.")
     plan = make_plan(
@@ -92,12 +95,12 @@ def default_out(order: Order, session: Session) -> Path:
     return Path("runs") / (f"{name}-{digest(asked)[:6]}" if any(asked) else name)
 
 
-def _base(model: str, label: str, dry: bool, progress: Callable[[str], None]) -> Base:
+def untouched(model: str, weights: bool = True) -> PolicySpec:
+    """The policy of a model as it is. weights: False where their fingerprint must not be asked for."""
     from cai_eval.models.fingerprint import fingerprint
     from cai_eval.models.loading import context_length, load_config
     from cai_eval.models.parameters import non_embedding
 
-    progress(f"looking at {label}")
     config = load_config(model)
-    mark = "" if dry and not Path(model).exists() else fingerprint(model)
-    return Base(label, PolicySpec(model, mark, non_embedding(config), context_length(config)))
+    mark = fingerprint(model) if weights else ""
+    return PolicySpec(model, mark, non_embedding(config), context_length(config))

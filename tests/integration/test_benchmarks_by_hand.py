@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
+
 from cai_eval.benchmarks.hhh import HHH
 from cai_eval.benchmarks.truthfulqa import TruthfulQA
-
 from cai_eval.contracts import PolicySpec, Prefix
 from cai_eval.data import PublishedSource
 from cai_eval.inference.logprobs import Engine

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 import yaml
+
 from cai_eval.benchmarks.lambada import Lambada
 from cai_eval.benchmarks.lm_eval import LMEval
-
 from cai_eval.contracts import PolicySpec
 from cai_eval.data import PublishedSource
 from cai_eval.errors import UserError

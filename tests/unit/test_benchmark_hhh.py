@@ -4,9 +4,9 @@ import re
 from collections import Counter
 
 import pytest
-from cai_eval.benchmarks.hhh import HHH
 from toy_policy import ToyPolicy
 
+from cai_eval.benchmarks.hhh import HHH
 from cai_eval.contracts import Request
 from cai_eval.data import PublishedSource
 from cai_eval.errors import UserError

@@ -4,9 +4,9 @@ import re
 from collections import Counter
 
 import pytest
-from cai_eval.benchmarks.hhh_lettered import LetteredHHH
 from toy_policy import ToyPolicy
 
+from cai_eval.benchmarks.hhh_lettered import LetteredHHH
 from cai_eval.data import PublishedSource
 from cai_eval.errors import UserError
 from cai_eval.testing import RowsSource, check_benchmark

@@ -1,10 +1,10 @@
 import math
 
 import pytest
-from cai_eval.benchmarks.lambada import Lambada
 from pydantic import ValidationError
 from toy_policy import ToyPolicy
 
+from cai_eval.benchmarks.lambada import Lambada
 from cai_eval.contracts import Request
 from cai_eval.data import PublishedSource
 from cai_eval.errors import UserError

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cai_eval.benchmarks.lm_eval import LMEval
 from toy_policy import ToyPolicy
 
+from cai_eval.benchmarks.lm_eval import LMEval
 from cai_eval.contracts import Sample
 from cai_eval.errors import UserError
 from cai_eval.study.plan import items_digest

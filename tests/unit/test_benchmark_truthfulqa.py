@@ -2,9 +2,9 @@ import math
 
 import numpy as np
 import pytest
-from cai_eval.benchmarks.truthfulqa import TruthfulQA
 from toy_policy import ToyPolicy, constant
 
+from cai_eval.benchmarks.truthfulqa import TruthfulQA
 from cai_eval.contracts import Request
 from cai_eval.data import PublishedSource
 from cai_eval.errors import UserError
