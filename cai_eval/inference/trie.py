@@ -7,6 +7,7 @@ it is not sent. Plain Python and numpy: no model is known here.
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -93,8 +94,7 @@ def plan(sequences: Sequence[Sequence[int]], starts: Sequence[int], row_tokens: 
     sent = [a[:-1] for a in arrays]
     root, leaves = _radix(sent)
     layout = _Layout(sent, row_tokens)
-    if root.size:
-        layout.cover(root)
+    layout.cover(root)
     targets = [_locate(leaf, a, start) for leaf, a, start in zip(leaves, arrays, starts, strict=True)]
     table = np.concatenate(targets) if targets else np.empty((0, 3), np.int64)
     return Plan(layout.root, layout.units, table, unique_tokens(arrays), layout.sent)
@@ -178,34 +178,33 @@ class _Layout:
         self.sent = 0
 
     def cover(self, root: _Node) -> None:
-        """Lay out the whole trie, which holds one token at least."""
-        pieces: list[tuple[Branch, list[_Piece]]] = [(self.root, [])]
-        work: list[tuple[_Node, tuple[_Run, ...], int]] = [(root, (), 0)]
+        """Lay out the whole trie."""
+        branches = [self.root]
+        pieces: defaultdict[int, list[_Piece]] = defaultdict(list)
+        # Subtrees still to be laid out, the branch that they are behind, and the path between, not in its segments.
+        work: list[tuple[Branch, tuple[_Run, ...], list[_Node]]] = [(self.root, (), root.children)]
         while work:
-            node, path, at = work.pop()
-            branch, here = pieces[at]
-            if _length(path) + node.size <= self.row_tokens:
-                here.append(_Piece(path, (node,)))
-                continue
-            if node is not root:
-                path = (*path, _Run(node, node.start, node.stop))
-            if not node.children or _length(path) >= SEGMENT_TOKENS:
-                # The last token goes along with what follows it, for the first targets there are predicted from it.
-                *body, last = path
-                cut = last.stop - 1 if node.children else last.stop
-                child = self._segment((*body, _Run(last.node, last.start, cut)))
-                branch.branches.append(child)
-                if not node.children:
-                    continue
-                at, path = len(pieces), (_Run(node, node.stop - 1, node.stop),)
-                here = []
-                pieces.append((child, here))
+            branch, path, nodes = work.pop()
             room = self.row_tokens - _length(path)
-            small = [c for c in node.children if c.size <= room]
-            work.extend((c, path, at) for c in reversed(node.children) if c.size > room)
-            here.extend(_Piece(path, group) for group in _bins(small, room, shared=bool(path)))
-        for branch, here in pieces:
-            branch.rows.extend(self._row(group) for group in _pack(here, self.row_tokens))
+            small = [node for node in nodes if node.size <= room]
+            pieces[branch.unit].extend(_Piece(path, group) for group in _groups(small, path, room))
+            for node in nodes:
+                if node.size <= room:
+                    continue
+                longer = (*path, _Run(node, node.start, node.stop))
+                if node.children and _length(longer) < SEGMENT_TOKENS:
+                    work.append((branch, longer, node.children))
+                    continue
+                # The last token goes along with what follows it, for the first targets there are predicted from it.
+                cut = node.stop - 1 if node.children else node.stop
+                child = self._segment((*path, _Run(node, node.start, cut)))
+                branch.branches.append(child)
+                branches.append(child)
+                work.append((child, (_Run(node, cut, node.stop),), node.children))
+        for branch in branches:
+            found = pieces[branch.unit]
+            packed = _best_fit([piece.size for piece in found], self.row_tokens)
+            branch.rows.extend(self._row([found[i] for i in group]) for group in packed)
 
     def _segment(self, runs: tuple[_Run, ...]) -> Branch:
         unit, offset = self._unit(), 0
@@ -274,15 +273,11 @@ def _place(run: _Run, unit: int, offset: int) -> int:
     return offset + run.stop - run.start
 
 
-def _bins(nodes: Sequence[_Node], room: int, shared: bool) -> list[tuple[_Node, ...]]:
-    """Subtrees grouped so that a shared path is sent once a row; single where there is no path to share."""
-    if not shared:
-        return [(n,) for n in nodes]
-    return [tuple(nodes[i] for i in group) for group in _best_fit([n.size for n in nodes], room)]
-
-
-def _pack(pieces: Sequence[_Piece], room: int) -> list[list[_Piece]]:
-    return [[pieces[i] for i in group] for group in _best_fit([p.size for p in pieces], room)]
+def _groups(nodes: Sequence[_Node], path: Sequence[_Run], room: int) -> list[tuple[_Node, ...]]:
+    """Subtrees that go together, so that the path to them is sent once a row; single where there is no path."""
+    if not path:
+        return [(node,) for node in nodes]
+    return [tuple(nodes[i] for i in group) for group in _best_fit([node.size for node in nodes], room)]
 
 
 def _best_fit(sizes: Sequence[int], room: int) -> list[list[int]]:
