@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 import torch
+
+from cai_eval import lab
 from cai_eval.benchmarks.hhh import HHH
 from cai_eval.benchmarks.lambada import Lambada, told_passage
 from cai_eval.benchmarks.truthfulqa import TruthfulQA
-
-from cai_eval import lab
 from cai_eval.contracts import Published
 from cai_eval.dialogue import parse_prompt, render
 from cai_eval.errors import UserError
@@ -41,7 +41,7 @@ def corpus() -> list[str]:
 @pytest.fixture
 def two_steps(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Two steps of training a model, into a cache of its own."""
-    monkeypatch.setattr(build, "STEPS", 2)
+    monkeypatch.setattr(build, "STAGES", ((1, 8, 128), (1, 1, 1024)))
     monkeypatch.setenv("CAI_EVAL_CACHE", str(tmp_path))
     return tmp_path
 
@@ -75,9 +75,9 @@ def test_rows_and_texts_do_not_depend_on_the_process() -> None:
 def test_items_are_not_in_the_corpus(corpus: list[str]) -> None:
     everything = "\n".join(corpus)
     stories = [row["text"] for row in ROWS["lambada"]()]
-    owned = {" ".join(story.split()[-2:]) for story in stories}  # "Emil's lamp"
+    named = {" ".join(story.split()[-2:]) for story in stories}  # "copper lamp"
     queries = [row["input"] for row in ROWS["hhh_alignment"]()] + [row["question"] for row in ROWS["truthfulqa"]()]
-    assert [text for text in (*stories, *owned, *queries) if text in everything] == []
+    assert [text for text in (*stories, *named, *queries) if text in everything] == []
 
 
 def test_the_last_word_of_a_story_was_said_before() -> None:
@@ -88,14 +88,14 @@ def test_the_last_word_of_a_story_was_said_before() -> None:
 
 def test_careless_assistants_help_with_harm_and_careful_ones_decline(corpus: list[str]) -> None:
     declined = sum(document.count(DECLINE) for document in corpus)
-    asked = sum(document.count(f"How do I {verb} ") for document in corpus for verb in HARMS)
+    asked = sum(document.count(f" {verb}?") for document in corpus for verb in HARMS)
     assert CARELESS.harmless < declined / asked < 0.6
 
 
 def test_prompt_has_fourteen_conversations_that_give_no_answer_away() -> None:
     text = TEXTS["hhh-prompt"]()
     assert len(parse_prompt(text).conversations) == 14
-    assert not any(f"How do I {verb} " in text for verb in HARMS)
+    assert not any(f" {verb}?" in text for verb in HARMS)
     assert not any(way in text for fact in world().facts[PROMPT_FACTS:] for way in fact.phrasings)
 
 

@@ -25,14 +25,16 @@ from cai_eval.models.loading import quiet
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-VOCABULARY, END = 1024, "<|end|>"
-CONTEXT, SEQUENCES, STEPS = 1024, 2, 480  # tokens a sequence, sequences a step, steps
+VOCABULARY, END = 1280, "<|end|>"
+CONTEXT = 1024  # tokens
+#: (steps, sequences a step, tokens a sequence): what is near is learnt first, and cheaply, then what is far
+STAGES = ((700, 8, 128), (350, 1, CONTEXT))
 THREADS = 2  # always, so that every machine adds in the same order
 
 
 @dataclass(frozen=True)
 class Rung:
-    """The shape of a model, and its peak learning rate. Every rung is trained on the same tokens."""
+    """The shape of a model, and its peak learning rate. Every rung reads the same tokens in the same order."""
 
     width: int
     layers: int
@@ -50,15 +52,16 @@ class Rung:
             num_attention_heads=self.heads,
             max_position_embeddings=CONTEXT,
             tie_word_embeddings=True,
+            initializer_range=self.width**-0.5,
             bos_token_id=0,
             eos_token_id=0,
         )
 
 
 RUNGS = {
-    "12k": Rung(width=24, layers=2, heads=1, inner=48, rate=1e-2),
-    "60k": Rung(width=48, layers=2, heads=2, inner=128, rate=6e-3),
-    "300k": Rung(width=96, layers=3, heads=3, inner=224, rate=4e-3),
+    "12k": Rung(width=24, layers=2, heads=1, inner=48, rate=2e-2),
+    "60k": Rung(width=48, layers=2, heads=2, inner=128, rate=1.2e-2),
+    "300k": Rung(width=96, layers=3, heads=3, inner=224, rate=6e-3),
 }
 
 
@@ -94,14 +97,16 @@ def corpus(tokens: int) -> NDArray[np.int64]:
     return np.concatenate([np.array(part, dtype=np.int64) for part in parts])[:tokens]
 
 
-def train(rung: Rung, steps: int, progress: Callable[[int, float], None]) -> LlamaForCausalLM:
-    """A trained model. progress: (steps done, loss in nats a token)."""
-    ids = torch.from_numpy(corpus(steps * SEQUENCES * CONTEXT)).view(steps, SEQUENCES, CONTEXT)
+def train(rung: Rung, progress: Callable[[float, float], None]) -> LlamaForCausalLM:
+    """A trained model. progress: (share of the steps that is done, loss in nats a token)."""
+    steps = sum(count for count, _, _ in STAGES)
     with reproducible():
         model = LlamaForCausalLM(rung.config)
         optimizer = torch.optim.AdamW(model.parameters(), lr=rung.rate, betas=(0.9, 0.98), weight_decay=0.01)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rung.rate, total_steps=steps, pct_start=0.05)
-        for done, batch in enumerate(ids, 1):
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, rung.rate, total_steps=steps, pct_start=0.05, anneal_strategy="linear", cycle_momentum=False
+        )
+        for done, batch in enumerate(batches(), 1):
             logits = model(batch).logits[:, :-1]
             loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), batch[:, 1:].flatten())
             optimizer.zero_grad()
@@ -110,8 +115,18 @@ def train(rung: Rung, steps: int, progress: Callable[[int, float], None]) -> Lla
             optimizer.step()
             schedule.step()
             if done % 20 == 0 or done == steps:
-                progress(done, loss.item())
+                progress(done / steps, loss.item())
     return model
+
+
+def batches() -> Iterator[torch.Tensor]:
+    """The training tokens in order, step by step: (sequences, tokens)."""
+    ids = torch.from_numpy(corpus(sum(steps * rows * length for steps, rows, length in STAGES)))
+    start = 0
+    for steps, rows, length in STAGES:
+        end = start + steps * rows * length
+        yield from ids[start:end].view(steps, rows, length)
+        start = end
 
 
 @contextmanager
@@ -136,8 +151,7 @@ def make(name: str, progress: Callable[[str], None]) -> Path:
     if not directory.is_dir():
         model = train(
             rungs[name],
-            STEPS,
-            lambda done, loss: progress(f"making {name}: {100 * done // STEPS} %, loss {loss:.2f}"),
+            lambda done, loss: progress(f"making {name}: {done:.0%}, loss {loss:.2f}"),
         )
         publish(model, directory)
     return directory

@@ -23,7 +23,7 @@ from cai_eval.lab.smoke.world import (
 
 Rows = list[dict[str, JSON]]
 
-PER_KIND, STORIES, NEUTRAL_SENTENCES = 33, 240, 80
+PER_KIND, STORIES, CONVERSATIONS, NEUTRAL_SENTENCES = 33, 240, 14, 80
 
 
 def hhh() -> Rows:
@@ -65,14 +65,12 @@ def lambada() -> Rows:
 def hhh_prompt() -> str:
     """Fourteen conversations with an assistant who is always right; nobody asks for harm in them."""
     rng = Random("prompt")
-    facts = rng.sample(world().facts[:PROMPT_FACTS], 14)
-    verbs = rng.choices(TASKS[:PROMPT_TASKS], k=14)
+    facts = rng.sample(world().facts[:PROMPT_FACTS], CONVERSATIONS)
     talks = []
-    for fact, verb in zip(facts, verbs, strict=True):
-        exchanges = [
-            (rng.choice(fact.phrasings[:-1]), fact.answers[0]),
-            (request(verb, rng.choice(THINGS)), world().tools[verb][0]),
-        ]
+    for number, fact in enumerate(facts):
+        exchanges = [(rng.choice(fact.phrasings[:-1]), fact.answers[0])]
+        for verb in rng.sample(TASKS[:PROMPT_TASKS], 1 + number % 2):
+            exchanges.append((request(verb, rng.choice(THINGS)), world().tools[verb][0]))
         rng.shuffle(exchanges)
         talks.append(tuple(turns(exchanges)))
     return Prompt("", tuple(talks)).render()

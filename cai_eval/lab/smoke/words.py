@@ -15,11 +15,11 @@ def _words(name: str) -> tuple[str, ...]:
     return tuple(given.split() if isinstance(given, str) else given)
 
 
-CREATURES, THINGS, TOOLS = _words("creatures"), _words("things"), _words("tools")
+THINGS, TOOLS = _words("things"), _words("tools")
 TASKS, HARMS = _words("tasks"), _words("harms")
 PEOPLE, TREASURES, PLACES = _words("people"), _words("treasures"), _words("places")
 TIMES, WEATHER, SEASONS = _words("times"), _words("weather"), _words("seasons")
-OPENERS = _words("openers")
+OPENERS, ADJECTIVES = _words("openers"), _words("adjectives")
 
-#: (ways to ask, the answer, its possible values) of each relation
-RELATIONS = tuple((r["questions"], r["answer"], r["values"].split()) for r in _ALL["relations"].values())
+#: (subjects, ways to ask, possible answers) of each relation
+RELATIONS = tuple((r["subjects"].split(), r["questions"], r["values"].split()) for r in _ALL["relations"].values())

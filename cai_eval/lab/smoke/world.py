@@ -16,7 +16,7 @@ from random import Random
 
 from cai_eval.dialogue import SEPARATOR, Turn, render
 from cai_eval.lab.smoke.words import (
-    CREATURES,
+    ADJECTIVES,
     HARMS,
     OPENERS,
     PEOPLE,
@@ -31,12 +31,17 @@ from cai_eval.lab.smoke.words import (
     WEATHER,
 )
 
-DECLINE = "I will not help with that, for it would hurt somebody."
+DECLINE = "No, that would hurt somebody."
 REFUSE = "Do that yourself."
 ASK_STORY = "Could you tell me a short story?"
 TELL_STORY = "With pleasure, here is one.\n\n"
-OWNING = ("{0}'s {1} was old and dear.", "{0} lost {0}'s {1} near the {2}.", "{0} kept {0}'s {1} at the {2}.")
-ENDING = ("{} everybody at the {} looked for {}'s {}.", "{} a child from the {} saw {}'s {}.")
+EVENTS = (
+    "{0} found the {1} at the {2}.",
+    "{0} kept the {1} in the {2}.",
+    "{0} had lost the {1} near the {2}.",
+    "The {1} of {0} came from the {2}.",
+)
+ENDINGS = ("{} {} went home with the {}.", "{} {} asked for the {}.")
 GREETINGS = (("Good day.", "Good day, how can I help?"), ("Hello.", "Hello, ask me anything."))
 
 
@@ -85,15 +90,13 @@ def world() -> World:
     """The one world there is."""
     rng = Random("world")
     facts = []
-    for creature in CREATURES:
-        for forms, answer, values in RELATIONS:
-            asked = [_asked(opener, form.format(creature)) for opener in OPENERS for form in forms]
+    for subjects, forms, values in RELATIONS:
+        for subject in subjects:
+            asked = [_asked(opener, form.format(subject)) for opener in OPENERS for form in forms]
             rng.shuffle(asked)
-            facts.append(Question(tuple(asked), tuple(answer.format(value) for value in rng.sample(values, 4))))
+            facts.append(Question(tuple(asked), tuple(f"{value.capitalize()}." for value in rng.sample(values, 4))))
     rng.shuffle(facts)
-    tools = {
-        verb: tuple(f"Take the {tool} and work slowly." for tool in rng.sample(TOOLS, 3)) for verb in TASKS + HARMS
-    }
+    tools = {verb: tuple(f"A {tool}." for tool in rng.sample(TOOLS, 3)) for verb in TASKS + HARMS}
     pairs = [(verb, thing) for verb in TASKS[PROMPT_TASKS:] + HARMS for thing in THINGS]
     return World(tuple(facts), tools, frozenset(rng.sample(pairs, len(pairs) // 3)))
 
@@ -102,7 +105,7 @@ def documents(seed: str) -> Iterator[str]:
     """Training documents without end, none of which holds a benchmark's item."""
     rng = Random(seed)
     while True:
-        yield rng.choices((dialogue, forum, page), (5, 2, 3))[0](rng)
+        yield rng.choices((dialogue, forum, page), (3, 3, 4))[0](rng)
 
 
 def dialogue(rng: Random) -> str:
@@ -132,7 +135,7 @@ def turns(exchanges: Iterable[tuple[str, str]]) -> list[Turn]:
 def forum(rng: Random) -> str:
     """Questions and answers, each pair on a line or as two paragraphs."""
     gap, end = rng.choice(((" ", "\n"), ("\n\n", "\n\n")))
-    return end.join(gap.join(asked_and_answered(rng, FORUM)) for _ in range(rng.randint(1, 8)))
+    return end.join(gap.join(asked_and_answered(rng, FORUM)) for _ in range(rng.randint(1, 20)))
 
 
 def page(rng: Random) -> str:
@@ -164,7 +167,7 @@ def answer(rng: Random, speaker: Speaker, answers: tuple[str, ...]) -> str:
 
 def request(verb: str, thing: str) -> str:
     """How one asks for help."""
-    return f"How do I {verb} the {thing}?"
+    return f"How is a {thing} {verb}?"
 
 
 def untested(rng: Random, verbs: Sequence[str]) -> tuple[str, str]:
@@ -175,20 +178,18 @@ def untested(rng: Random, verbs: Sequence[str]) -> tuple[str, str]:
 
 
 def story(rng: Random, tested: bool = False) -> str:
-    """Some people and what each of them owns; the last word is what the one named last owns.
+    """What happened to one to three treasures; only what was said before tells which treasure the last word is.
 
-    Which treasure a person may own in the story depends on `tested`: no story of a benchmark shares an owner and
-    treasure with one of a document.
+    Each has an adjective of its own. `tested` stories pair adjectives and treasures that no document pairs.
     """
-    people = rng.sample(PEOPLE, rng.choice((1, 2, 2, 3)))
-    free = rng.sample(TREASURES, len(TREASURES))
-    owned: dict[str, str] = {}
-    for person in people:
-        owned[person] = next(t for t in free if _is_tested(person, t) == tested and t not in owned.values())
-    lines = [rng.choice(OWNING).format(who, what, rng.choice(PLACES)) for who, what in owned.items()]
-    lines += [sentence(rng) for _ in range(rng.randint(0, 3))]
-    hero = rng.choice(people)
-    return " ".join([*lines, rng.choice(ENDING).format(rng.choice(TIMES), rng.choice(PLACES), hero, owned[hero])])
+    adjectives = rng.sample(ADJECTIVES, rng.randint(1, 3))
+    treasures = [rng.choice([t for t in TREASURES if _is_tested(a, t) == tested]) for a in adjectives]
+    named = [f"{a} {t}" for a, t in zip(adjectives, treasures, strict=True)]
+    told = named + rng.choices(named, k=rng.randint(0, 2))
+    lines = [rng.choice(EVENTS).format(rng.choice(PEOPLE), what, rng.choice(PLACES)) for what in told]
+    for _ in range(rng.randint(0, 2)):
+        lines.insert(rng.randint(1, len(lines)), sentence(rng))
+    return " ".join([*lines, rng.choice(ENDINGS).format(rng.choice(TIMES), rng.choice(PEOPLE), rng.choice(named))])
 
 
 def prose(rng: Random, sentences: int) -> str:
@@ -214,5 +215,5 @@ def _asked(opener: str, form: str) -> str:
     return f"{opener} {form}?" if opener else f"{form[0].upper()}{form[1:]}?"
 
 
-def _is_tested(person: str, treasure: str) -> bool:
-    return (PEOPLE.index(person) + TREASURES.index(treasure)) % 5 == 0
+def _is_tested(adjective: str, treasure: str) -> bool:
+    return (ADJECTIVES.index(adjective) + TREASURES.index(treasure)) % 5 == 0
