@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -12,8 +12,11 @@ from transformers.cache_utils import Cache, DynamicCache
 
 from .attention import SegmentStack, attending
 from .forward import predicting_at
+from .segments import SegmentBuffer
+from .shared import CHUNK
 
 Ids = tuple[int, ...]
+KeysValues = dict[int, tuple[Tensor, Tensor]]  #: by layer
 
 PREFILL_TOKENS = 2048  #: padded tokens of prompts that go through the model at once
 
@@ -51,31 +54,16 @@ class SharedDecoder:
         self._cache = _RowCache(rows, tokens, model.device)
 
     def room(self) -> int:
-        return self._rows - self._cache.rows
+        """Few free rows wait for more: texts are cheaper by the dozen, and equal ones are computed once."""
+        free = self._rows - self._cache.rows
+        return free if free * 4 >= self._rows else 0
 
     def admit(self, texts: Sequence[Ids]) -> None:
-        first = 0
-        while first < len(texts):
-            last = first + 1
-            longest = len(texts[first])
-            while last < len(texts) and (last + 1 - first) * max(longest, len(texts[last])) <= PREFILL_TOKENS:
-                longest = max(longest, len(texts[last]))
-                last += 1
-            self._prefill(texts[first:last], longest)
-            first = last
-
-    def _prefill(self, texts: Sequence[Ids], longest: int) -> None:
-        """Rows are padded on the right: pads come after all else, so no text sees them."""
-        device = self._model.device
-        kept: dict[int, tuple[Tensor, Tensor]] = {}
-        if longest:
-            ids = torch.tensor([[*text, *[0] * (longest - len(text))] for text in texts], device=device)
-            positions = (self._stack.length + torch.arange(longest, device=device)).expand(len(texts), -1)
-            mask = torch.ones(longest, longest, dtype=torch.bool, device=device).tril().expand(len(texts), -1, -1)
-            nowhere = torch.empty(0, dtype=torch.long, device=device)
-            with attending(self._model, self._stack, mask, kept), predicting_at(self._model, nowhere):
-                self._model(input_ids=ids, position_ids=positions, use_cache=False)
-        self._cache.append([len(text) for text in texts], kept)
+        for some in _fitting(texts):
+            unique = list(dict.fromkeys(some))
+            numbers = {text: number for number, text in enumerate(unique)}
+            kept = prefill(self._model, self._stack, unique)
+            self._cache.append([len(text) for text in some], kept, [numbers[text] for text in some])
 
     def step(self, tokens: Tensor) -> Tensor:
         lengths, mask = self._cache.grow()
@@ -102,14 +90,14 @@ class _RowCache(Cache):  # type: ignore[misc]
         self._most = (rows, tokens)
         self._lengths = torch.zeros(rows, dtype=torch.long, device=device)
         self._span = 0
-        self._held: dict[int, tuple[Tensor, Tensor]] = {}
+        self._held: KeysValues = {}
 
-    def append(self, lengths: Sequence[int], kept: dict[int, tuple[Tensor, Tensor]]) -> None:
-        """Rows of these lengths, with the keys and values that a prefill kept: [rows, heads, longest, width]."""
+    def append(self, lengths: Sequence[int], kept: KeysValues, which: Sequence[int]) -> None:
+        """Rows of these lengths, with the keys and values kept[layer][which], [..., heads, longest, width]."""
         new = slice(self.rows, self.rows + len(lengths))
         for layer, pair in kept.items():
             for held, fresh in zip(self._layer(layer, *pair), pair, strict=True):
-                held[new, :, : fresh.shape[2]] = fresh
+                held[new, :, : fresh.shape[2]] = fresh[list(which)]
         self._lengths[new] = torch.tensor(lengths, device=self._lengths.device)
         self.rows += len(lengths)
 
@@ -153,6 +141,44 @@ class _RowCache(Cache):  # type: ignore[misc]
                 values.new_zeros(rows, values.shape[1], tokens, values.shape[3]),
             )
         return self._held[layer]
+
+
+def prefill(model: Any, stack: SegmentStack, texts: Sequence[Ids]) -> KeysValues:
+    """Keys and values of texts behind the stack, [texts, heads, longest, width] for each layer; {} for empty texts.
+
+    Padded on the right with their own last token: pads come after all else, so no text sees them.
+    """
+    kept: KeysValues = {}
+    longest = max(map(len, texts))
+    if longest:
+        rows = [text + (text[-1:] or (0,)) * (longest - len(text)) for text in texts]
+        ids = torch.tensor(rows, device=model.device)
+        positions = (stack.length + torch.arange(longest, device=model.device)).expand(len(texts), -1)
+        mask = torch.ones(longest, longest, dtype=torch.bool, device=model.device).tril().expand(len(texts), -1, -1)
+        nowhere = torch.empty(0, dtype=torch.long, device=model.device)
+        with attending(model, stack, mask, kept), predicting_at(model, nowhere):
+            model(input_ids=ids, position_ids=positions, use_cache=False)
+    return kept
+
+
+def share(model: Any, stack: SegmentStack, ids: Ids) -> SegmentStack:
+    """The stack with a segment of these ids behind it, filled in chunks so that memory stays bounded."""
+    buffer = SegmentBuffer(ids)
+    for start in range(0, len(ids), CHUNK):
+        behind = stack.push(buffer.segment()) if start else stack
+        buffer.append(prefill(model, behind, [ids[start : start + CHUNK]]))
+    return stack.push(buffer.segment())
+
+
+def _fitting(texts: Sequence[Ids]) -> Iterator[Sequence[Ids]]:
+    """Consecutive texts, as many at a time as may go through the model at once."""
+    some: list[Ids] = []
+    for text in texts:
+        if some and (len(some) + 1) * max(len(text), *map(len, some)) > PREFILL_TOKENS:
+            yield some
+            some = []
+        some.append(text)
+    yield some
 
 
 class PlainDecoder:

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from cai_eval.contracts import Sample, Sampling
 
-from .decoding import Decoder, Ids, PlainDecoder, SharedDecoder
+from .decoding import Decoder, Ids, PlainDecoder, SharedDecoder, share
 from .forward import out_of_memory
 from .sampling import draw, uniforms
+from .trie import SEGMENT_TOKENS
 
 if TYPE_CHECKING:
     from .logprobs import Engine
@@ -60,7 +61,11 @@ def generate(
     generation = _Generation(engine, tokenizer, head, sampling, seed)
     rows = ROWS
     while True:
+        # Samples that fill a batch by themselves share their prompt as a segment.
+        alone = sampling.temperature > 0 and sampling.samples * 2 > rows
         try:
+            if alone:
+                return [samples for prompt in prompts for samples in generation.run([prompt], rows)]
             return generation.run(prompts, rows)
         except RuntimeError as error:
             if not out_of_memory(error) or rows == 1:
@@ -94,12 +99,12 @@ class _Generation:
             for i in sorted(range(len(prompts)), key=lambda i: -len(prompts[i].ids))
             for n in range(different)
         )
-        decoder = self._decoder(waiting, min(rows, len(waiting)))
+        decoder, shared = self._decoder(waiting, min(rows, len(waiting)))
         active: list[_Row] = []
         while waiting or active:
             new = [waiting.popleft() for _ in range(min(decoder.room(), len(waiting)))]
             if new:
-                decoder.admit([row.ids[:-1] for row in new])
+                decoder.admit([row.ids[shared:-1] for row in new])
                 active += new
             self._step(decoder, active)
             going = []
@@ -115,11 +120,16 @@ class _Generation:
                 active = [active[place] for place in order]
         return [[samples[i, n % different] for n in range(self._sampling.samples)] for i in range(len(prompts))]
 
-    def _decoder(self, rows: Sequence[_Row], most: int) -> Decoder:
+    def _decoder(self, rows: Sequence[_Row], most: int) -> tuple[Decoder, int]:
+        """A decoder for at most so many rows at a time, and how many first ids of each it holds already."""
+        model = self._engine.model
         if self._engine.notice:
-            return PlainDecoder(self._engine.model, self._head[:-1], most)
-        tokens = max((len(row.ids) for row in rows), default=0) + self._sampling.max_tokens
-        return SharedDecoder(self._engine.model, self._engine.segments(self._head[:-1]), most, tokens)
+            return PlainDecoder(model, self._head[:-1], most), 0
+        common = common_run([row.ids[:-1] for row in rows])
+        shared = len(common) if len(common) >= SEGMENT_TOKENS else 0
+        stack = self._engine.segments(self._head[:-1])
+        tokens = max((len(row.ids) for row in rows), default=0) - shared + self._sampling.max_tokens
+        return SharedDecoder(model, share(model, stack, common) if shared else stack, most, tokens), shared
 
     def _step(self, decoder: Decoder, active: Sequence[_Row]) -> None:
         """Draw one token for each row."""
@@ -190,6 +200,13 @@ def compact(going: Sequence[int]) -> list[int]:
     for hole, place in zip(holes, (place for place in going if place >= count), strict=True):
         order[hole] = place
     return order
+
+
+def common_run(texts: Sequence[Ids]) -> Ids:
+    """What all texts begin with: what the first and the last in order do."""
+    first, last = min(texts, default=()), max(texts, default=())
+    pairs = zip(first, last, strict=False)
+    return first[: next((place for place, (a, b) in enumerate(pairs) if a != b), len(first))]
 
 
 def _ends(model: Any, tokenizer: Any) -> frozenset[int]:

@@ -132,6 +132,27 @@ def test_samples_do_not_depend_on_batch_or_order(name: str, monkeypatch: pytest.
     assert [s.tokens for s in other[3]] != [s.tokens for s in together[3]]
 
 
+def test_a_long_run_that_prompts_share_is_computed_once() -> None:
+    engine = engine_of(SERVED["llama"])
+    block = some_prompts((80,))[0].ids
+    prompts = [Prompt(block + prompt.ids, prompt.key) for prompt in PROMPTS]
+    samples = generate(engine, Letters(), HEAD[:20], prompts, Sampling(8), seed=0)
+    for prompt, (sample,) in zip(prompts, samples, strict=True):
+        assert list(sample.tokens) == the_models_own(engine, HEAD[:20], prompt, 8)
+
+
+def test_many_samples_of_a_prompt_are_those_of_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = engine_of(SERVED["llama"])
+    prompts = some_prompts((90, 5))
+    few = Sampling(6, samples=4, temperature=1.0)
+    monkeypatch.setattr(generation, "ROWS", 8)
+    expected = generate(engine, Letters(), HEAD[:20], prompts, few, seed=0)
+    many = generate(engine, Letters(), HEAD[:20], prompts, replace(few, samples=12), seed=0)
+    for samples, first in zip(many, expected, strict=True):
+        assert len(samples) == 12
+        assert [a.tokens for a in samples[:4]] == [b.tokens for b in first]
+
+
 def test_less_memory_makes_smaller_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = engine_of(SERVED["llama"])
     expected = generate(engine, Letters(), HEAD, PROMPTS, Sampling(5), seed=0)
