@@ -166,5 +166,5 @@ def _table(results: Results, benchmark: str, metrics: Sequence[Metric], frame: p
         title=f"{benchmark}: all scores",
         caption="Mean over items with its interval by clusters: fractions, or the metric's own unit.",
         frame=table,
-        formats={"score": "{:.3f}", "low": "{:.3f}", "high": "{:.3f}", "chance": "{:.3f}", "M parameters": "{:,.4g}"},
+        formats={**dict.fromkeys(("score", "low", "high", "chance"), "{:#.3g}"), "M parameters": "{:,.4g}"},
     )

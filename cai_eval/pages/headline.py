@@ -12,6 +12,35 @@ from cai_eval.contracts import Metric, Results
 from cai_eval.pages import html, scores, style, taxes
 
 
+def extent(results: Results) -> str:
+    """How much was measured, in one line."""
+    cells = results.cells
+    if cells.empty:
+        return "<p>Nothing was measured.</p>"
+    ends = [style.size_label(size) for size in (cells["parameters"].min(), cells["parameters"].max())]
+    parts = [
+        f"{_count(cells['model'].nunique(), 'model')} ({' to '.join(dict.fromkeys(ends))} non-embedding parameters)",
+        _count(cells["intervention"].nunique(), "intervention"),
+        _count(cells["benchmark"].nunique(), "benchmark"),
+        _count(int(cells["items"].sum()), "record"),
+    ]
+    return f'<p class="quiet">{", ".join(parts)}.</p>'
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def laboratory(results: Results) -> str:
+    """Where the models come from a laboratory, what that means."""
+    if not results.laboratory:
+        return ""
+    return (
+        f'<p class="banner">These models come from the laboratory <b>{html.text(results.laboratory)}</b>: a small '
+        "made-up world in which the truth is planted. The page tests the method and says nothing of other models.</p>"
+    )
+
+
 def headline(results: Results) -> str:
     """Sentences and a table for each intervention; the first one stands open, the others are folded."""
     names = results.interventions
@@ -23,7 +52,9 @@ def headline(results: Results) -> str:
     parts: list[str] = []
     for name in names:
         rows = frame[frame["intervention"] == name]
-        if not rows.empty:
+        if rows.empty and name != base:
+            parts.append(f"<p>{html.text(names[name])}: nothing to compare; what is missing is told below.</p>")
+        elif not rows.empty:
             content = html.bullets(sentences(rows, measures)) + matrix(rows, measures)
             parts.append(html.folded(f"{names[name]}, against {names.get(base, base)}", content, is_open=not parts))
     return READING + "".join(parts)

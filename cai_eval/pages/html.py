@@ -31,7 +31,7 @@ def number(value: Any, form: str = "") -> str:
     if value is None or value != value:
         return "–"
     if form:
-        shown = form.format(value)
+        shown = form.format(value).removesuffix(".")
     elif isinstance(value, float):
         shown = f"{value:.3g}"
     else:

@@ -101,11 +101,12 @@ def chance_level(results: Results, benchmark: str, metric: Metric, data: Scores)
 def points(results: Results, data: Scores) -> Iterator[tuple[Point, dict[str, Any]]]:
     """Points by size, with what every frame says of them. cell: one to link to. errors: items without a record."""
     order = {name: i for i, name in enumerate(results.interventions)}
-    said = results.cells[["model", "rung", "parameters", "intervention", "label", "errors"]].to_dict("index")
+    said = results.cells.to_dict("index")
     found = []
     for point, hashes in data.cells.items():
+        about = {name: said[hashes[0]][name] for name in ("model", "rung", "parameters", "intervention", "label")}
         errors = sum(said[cell]["errors"] for cell in hashes)
-        found.append((point, {**said[hashes[0]], "seeds": len(hashes), "errors": errors, "cell": hashes[0]}))
+        found.append((point, {**about, "seeds": len(hashes), "errors": errors, "cell": hashes[0]}))
     return iter(sorted(found, key=lambda f: (f[1]["parameters"], f[1]["rung"], order.get(f[0][1], len(order)))))
 
 

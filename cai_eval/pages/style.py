@@ -257,7 +257,9 @@ def label_ends(ax: Axes, labels: Sequence[EndLabel]) -> None:
     hairlines = [[(x + 5 / width, y), (1 + 6 / width, to / height)] for (x, y), to in zip(ends, places, strict=True)]
     colours = [label.colour for label in labels]
     ax.add_collection(
-        LineCollection(hairlines, colors=colours, linewidths=0.4, alpha=0.6, transform=ax.transAxes, clip_on=False),
+        LineCollection(
+            hairlines, colors=colours, linewidths=0.5, linestyles=(0, (1, 1.5)), transform=ax.transAxes, clip_on=False
+        ),
         autolim=False,
     )
 

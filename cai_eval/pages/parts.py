@@ -1,0 +1,69 @@
+"""A report's figures and tables: as files, and as pieces of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from cai_eval.contracts import Figure, Results, Table
+from cai_eval.pages import html, style
+from cai_eval.pages.text import slug
+
+
+class Parts:
+    """Writes each part under `folder` and gives the HTML that shows it. drawn: everything that the page will hold."""
+
+    def __init__(self, results: Results, drawn: Sequence[Figure | Table], folder: Path) -> None:
+        names = results.interventions
+        self.laboratory = results.laboratory
+        self.words = {
+            str(cell): f"{row['rung']}, {names.get(row['intervention'], row['intervention'])}, {row['benchmark']}"
+            for cell, row in results.cells.iterrows()
+        }
+        tables = [part for part in drawn if isinstance(part, Table) and "cell" in part.frame]
+        self.anchors = {anchor(cell) for table in tables for cell in table.frame["cell"].unique()}
+        self.figures, self.tables = folder / "figures", folder / "tables"
+        self.figures.mkdir(parents=True)
+        self.tables.mkdir()
+
+    def figure(self, part: Figure) -> str:
+        """The drawing with its caption and its files; where the models come from a laboratory, it says so."""
+        if self.laboratory:
+            style.stamp(part.figure, f"laboratory {self.laboratory}")
+        name, vector = slug(part.name), style.svg(part.figure)
+        files = {
+            "png": style.png(part.figure),
+            "svg": style.standalone(vector).encode(),
+            "csv": part.data.to_csv(index=False).encode("utf-8", "replace"),
+        }
+        for kind, content in files.items():
+            (self.figures / f"{name}.{kind}").write_bytes(content)
+        links = " · ".join(f'<a href="figures/{name}.{kind}">{kind.upper()}</a>' for kind in files)
+        shape = "column" if part.figure.get_figwidth() <= style.COLUMN else "page"
+        return (
+            f'<figure class="{shape}" id="figure-{name}"><div class="scroll">'
+            f"{html.drawing(vector, part, self.words, self.anchors)}</div>"
+            f"<figcaption><b>{html.text(part.title)}.</b> {html.text(part.caption)} "
+            f'<span class="files">{links}</span></figcaption></figure>'
+        )
+
+    def table(self, part: Table) -> str:
+        """The table; folded where it is long, and into one part a cell where it has a column `cell`."""
+        name = slug(part.name)
+        part.frame.to_csv(self.tables / f"{name}.csv", index=False, errors="replace")
+        note = f'<p class="note">{html.text(part.caption)} <a href="tables/{name}.csv">CSV</a></p>'
+        if "cell" in part.frame:
+            groups = "".join(
+                html.folded(f"{self.words[cell]} ({len(rows)})", html.table(replace(part, frame=rows)), anchor(cell))
+                for cell, rows in part.frame.groupby("cell", sort=False)
+            )
+            return html.folded(part.title, note + groups)
+        if len(part.frame) >= html.FOLDED_FROM:
+            return html.folded(f"{part.title} ({len(part.frame)} rows)", note + html.table(part))
+        return f"<h3>{html.text(part.title)}</h3>{note}{html.table(part)}"
+
+
+def anchor(cell: str) -> str:
+    """The id of the place on the page that lists a cell's items."""
+    return style.link(cell).removeprefix("#")
