@@ -106,6 +106,7 @@ class _Generation:
             if new:
                 decoder.admit([row.ids[shared:-1] for row in new])
                 active += new
+                self._engine.usage.sent += sum(len(row.ids) - 1 - shared for row in new)
             self._step(decoder, active)
             going = []
             for place, row in enumerate(active):
@@ -135,8 +136,12 @@ class _Generation:
         """Draw one token for each row."""
         device = self._engine.model.device
         last = torch.tensor([row.tokens[-1] if row.tokens else row.ids[-1] for row in active], device=device)
-        numbers = torch.tensor([row.numbers[len(row.tokens)] for row in active], dtype=torch.float64, device=device)
-        drawn = draw(decoder.step(last), self._sampling.temperature, self._sampling.top_p, numbers)
+        logits = decoder.step(last)
+        if device.type == "mps":  # it has no float64
+            logits = logits.cpu()
+        numbers = torch.tensor([row.numbers[len(row.tokens)] for row in active], dtype=torch.float64).to(logits.device)
+        drawn = draw(logits, self._sampling.temperature, self._sampling.top_p, numbers)
+        self._engine.usage.sent += len(active)
         columns = (drawn.tokens.tolist(), drawn.logprobs.tolist(), drawn.near_ties.tolist())
         for row, token, logprob, near_tie in zip(active, *columns, strict=True):
             row.tokens.append(token)
