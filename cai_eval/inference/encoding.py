@@ -64,7 +64,7 @@ class Encoder:
     def prompts(self, texts: Sequence[str]) -> list[Ids]:
         """The ids of each text behind the head; never empty where there is no prefix."""
         ids = self._encode(texts)
-        return [ids[text] or self._start() for text in texts]
+        return [ids[text] if ids[text] or self._prefix.ids else self._start() for text in texts]
 
     def behind_prefix(self, ids: Ids) -> int:
         """How many tokens `head + ids` has more than the prefix."""
@@ -113,7 +113,7 @@ class Encoder:
             return Encoded(start + self._tokens([text])[0], len(start))
         ids = self._encode([text])[text]
         before = self._lead + self._separator
-        offsets = self._tokenizer(before + text, add_special_tokens=False, return_offsets_mapping=True)
+        offsets = self._tokenizer(before + text, add_special_tokens=False, return_offsets_mapping=True, verbose=False)
         inside = sum(begin >= len(before) for begin, _ in offsets["offset_mapping"])
         return Encoded(ids, len(ids) - max(1, inside))
 
