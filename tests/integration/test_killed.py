@@ -50,7 +50,10 @@ def test_killed_at_random_instants(tmp_path, data_dir, suite):
     assert killed == 0
     assert batches == 4 * -(-150 // 16)
     resumed, killed, again, directory = run(tmp_path, data_dir, suite, "killed", 20)
-    assert resumed == undisturbed
+    assert resumed.keys() == undisturbed.keys()
+    for cell, records in undisturbed.items():
+        different = [(a, b) for a, b in zip(records, resumed[cell], strict=True) if a != b]
+        assert not different, different[0]
     assert killed >= 1
     assert batches <= again <= batches + killed  # at most the batch in flight is computed again
     assert not list(directory.path.rglob("journal.jsonl"))
