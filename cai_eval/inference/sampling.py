@@ -16,7 +16,7 @@ from torch import Tensor
 
 NEAR = 1e-5  #: cumulative probabilities this close to what they are compared with are near ties
 BLOCK = 256  #: tokens whose probabilities are summed before the block with the drawn one is looked into
-LIKELY = 1024  #: tokens that are searched for the nucleus before the whole vocabulary is sorted
+LIKELY = (256, 4096)  #: tokens that are searched for the nucleus before the whole vocabulary is sorted
 
 
 @dataclass(frozen=True)
@@ -59,18 +59,28 @@ def nucleus(weights: Tensor, top_p: float) -> tuple[Tensor, Tensor]:
 
     weights: [rows, vocabulary], not normalised. The second is 0 where the nucleus is not in doubt.
     """
-    total = weights.sum(-1, dtype=torch.float64)
-    for count in (LIKELY, weights.shape[-1]):
-        best = weights.topk(min(count, weights.shape[-1]), sorted=True).values
-        share = best.cumsum(-1, dtype=torch.float64) / total[:, None]
-        if bool((share[:, -1] >= top_p).all()):
+    edge = torch.zeros(len(weights), dtype=weights.dtype, device=weights.device)
+    slack = torch.zeros(len(weights), dtype=torch.float64, device=weights.device)
+    left = torch.arange(len(weights), device=weights.device)
+    for count in (*LIKELY, weights.shape[-1]):
+        edge[left], slack[left], enough = _edge(weights[left], top_p, count)
+        left = left[~enough]
+        if not len(left):
             break
+    return edge, slack
+
+
+def _edge(weights: Tensor, top_p: float, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """As `nucleus`, looking at the `count` most probable tokens alone; and for which rows they are enough."""
+    best = weights.topk(min(count, weights.shape[-1]), sorted=True).values
+    total = weights.sum(-1, keepdim=True, dtype=torch.float64)
+    share = best.cumsum(-1, dtype=torch.float64) / total
     last = (share < top_p).sum(-1, keepdim=True).clamp_(max=share.shape[-1] - 1)
     edge, reached = best.gather(1, last), share.gather(1, last)
-    own = edge / total[:, None]
     beyond = best.gather(1, (last + 1).clamp_(max=share.shape[-1] - 1))
+    own = edge / total
     doubtful = (reached - top_p < NEAR) | (top_p - (reached - own) < NEAR) | (edge - beyond < NEAR * edge)
-    return edge[:, 0], torch.where(doubtful, 2 * own / top_p, 0.0)[:, 0]
+    return edge[:, 0], torch.where(doubtful, 2 * own / top_p, 0.0)[:, 0], share[:, -1] >= top_p
 
 
 def invert(weights: Tensor, numbers: Tensor, margin: Tensor) -> tuple[Tensor, Tensor]:
