@@ -93,7 +93,7 @@ def _table(results: Results, frame: pd.DataFrame) -> Table:
         }
     )
     return Table(
-        name="cost",
+        name="cost-table",
         title="Tokens, cache and time",
         caption="Over all benchmarks. The prefix is that of the longest; its keys and values (cache) are held once, "
         "however large the batch. Times hold the prefix too.",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -44,8 +45,9 @@ class Flips:
                     name=f"flips-{slug(benchmark)}",
                     title=f"{benchmark}: won and lost against {results.interventions[base]}",
                     caption=f"At most {self.config.examples} items of each comparison in each direction, those first "
-                    "whose log-probabilities moved most. Log-probabilities are in nats and stand before each option; "
-                    "the chosen answer is repeated above them.",
+                    "whose log-probabilities moved most. Before each option: the sum of its tokens' log-probabilities "
+                    "in nats, without → with the intervention, and the same without the question (alone), where the "
+                    "measure takes that off. Long texts are cut; the records hold them whole.",
                     frame=pd.concat(frames, ignore_index=True),
                 )
 
@@ -68,7 +70,7 @@ class Flips:
         rows = []
         for word, sign in ((LOST, 1), (WON, -1)):
             found = [pair for pair in pairs if sign * (pair[0].scores[metric.name] - pair[1].scores[metric.name]) > 0]
-            found.sort(key=lambda pair: -_moved(pair[0].details, pair[1].details))
+            found.sort(key=lambda pair: -_moved(*pair))
             rows += [_row(f"{word} ({len(found)})", *pair) for pair in found[: self.config.examples]]
         return pd.DataFrame(rows)
 
@@ -82,34 +84,59 @@ def _row(change: str, before: Record, after: Record) -> dict[str, str]:
         "change": change,
         "item": before.item,
         "category": before.category,
-        "prompt": visible(before.prompt),
-        "right answer": visible(before.reference),
-        "without": visible(_said(before)),
-        "with": visible(_said(after)),
+        "prompt": _cut(before.prompt),
+        "answers": "\n".join(_answers(before, after)),
     }
 
 
-def _said(record: Record) -> str:
-    """The answer, then every option with its log-probability."""
-    options, logprobs = _options(record.details)
-    lines = [f"{number:+.2f}  {option}" for option, number in zip(options, logprobs, strict=False)]
-    return "\n".join([record.answer, *lines])
+def _answers(before: Record, after: Record) -> Iterator[str]:
+    """A line for each option: its log-probabilities without → with, and who chose it; else what was answered."""
+    options = before.details.get("options")
+    moves = _moves(before, after, "logprobs")
+    if not isinstance(options, (list, tuple)) or len(options) != len(moves):
+        yield f"right: {_cut(before.reference)}"
+        yield f"without: {_cut(before.answer)}"
+        yield f"with: {_cut(after.answer)}"
+        if moves:
+            yield "log-probability of the right answer: " + _move(
+                sum(one for one, _ in moves), sum(other for _, other in moves)
+            )
+        return
+    alone = _moves(before, after, "logprobs_alone")
+    said = {"right": before.reference, "chosen without": before.answer, "chosen with": after.answer}
+    for i, option in enumerate(options):
+        marks = [mark for mark, answer in said.items() if answer == option]
+        yield (
+            _move(*moves[i])
+            + (f" (alone {_move(*alone[i])})" if len(alone) == len(options) else "")
+            + f"  {_cut(option)}"
+            + (f"  [{', '.join(marks)}]" if marks else "")
+        )
 
 
-def _options(details: Mapping[str, Any]) -> tuple[list[str], list[float]]:
-    """Options and the sums of their log-probabilities, where the benchmark gives both as lists."""
-    options, logprobs = details.get("options"), details.get("logprobs")
-    if not isinstance(logprobs, (list, tuple)) or not all(isinstance(p, (int, float)) for p in logprobs):
-        return [], []
-    if not isinstance(options, (list, tuple)):
-        return ["the right answer"], [sum(logprobs)]
-    return [str(option) for option in options], list(logprobs)
+def _move(before: float, after: float) -> str:
+    return f"{before:.1f} → {after:.1f}".replace("-", "−")
 
 
-def _moved(before: Mapping[str, Any], after: Mapping[str, Any]) -> float:
-    """By how much the log-probabilities changed, in nats; shifts that all options share do not count."""
-    first, second = _options(before)[1], _options(after)[1]
-    if not first or len(first) != len(second):
-        return 0.0
-    change = np.subtract(second, first)
-    return float(np.ptp(change)) if len(change) > 1 else float(abs(change[0]))
+def _moves(before: Record, after: Record, name: str) -> list[tuple[float, float]]:
+    """Log-probabilities without and with, of the options or of the answer's tokens, where both records list them."""
+    one, other = _numbers(before.details.get(name)), _numbers(after.details.get(name))
+    return list(zip(one, other, strict=True)) if len(one) == len(other) else []
+
+
+def _numbers(value: Any) -> list[float]:
+    """The value as a list of numbers; empty where it is none."""
+    if isinstance(value, (list, tuple)) and all(isinstance(number, (int, float)) for number in value):
+        return [float(number) for number in value]
+    return []
+
+
+def _moved(before: Record, after: Record) -> float:
+    """By how much the log-probabilities changed, in nats; a shift that all options share does not count."""
+    change = [other - one for one, other in _moves(before, after, "logprobs")]
+    return float(np.ptp(change)) if len(change) > 1 else abs(change[0]) if change else 0.0
+
+
+def _cut(text: object, most: int = 400) -> str:
+    shown = re.sub(r"\n\s*\n", "\n", visible(text)).strip()
+    return shown if len(shown) <= most else shown[:most] + " …"

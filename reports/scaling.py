@@ -151,7 +151,6 @@ def _table(results: Results, benchmark: str, metrics: Sequence[Metric], frame: p
             "model": frame["rung"],
             "M parameters": frame["parameters"] / 1e6,
             "intervention": frame["intervention"].map(results.interventions),
-            "prefix": frame["label"],
             "score": frame["value"],
             "low": frame["low"],
             "high": frame["high"],
@@ -159,6 +158,7 @@ def _table(results: Results, benchmark: str, metrics: Sequence[Metric], frame: p
             "items": frame["items"],
             "clusters": frame["clusters"],
             "errors": frame["errors"],
+            "prefix": frame["label"],
         }
     )
     return Table(

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from cai_eval.contracts import Metric, Results
-from cai_eval.pages import html, scores, style, taxes
+from cai_eval.pages import html, missing, scores, style, taxes
 
 
 def extent(results: Results) -> str:
@@ -50,13 +50,15 @@ def headline(results: Results) -> str:
     if frame.empty:
         return "<p>There is no pair of cells to compare: a comparison needs two interventions on the same model.</p>"
     parts: list[str] = []
-    for name in names:
+    shown = False
+    for name, title in names.items():
         rows = frame[frame["intervention"] == name]
-        if rows.empty and name != base:
-            parts.append(f"<p>{html.text(names[name])}: nothing to compare; what is missing is told below.</p>")
-        elif not rows.empty:
+        if not rows.empty:
             content = html.bullets(sentences(rows, measures)) + matrix(rows, measures)
-            parts.append(html.folded(f"{names[name]}, against {names.get(base, base)}", content, is_open=not parts))
+            parts.append(html.folded(f"{title}, against {names[base]}", content, is_open=not shown))
+            shown = True
+        elif name != base:
+            parts.append(f"<p>{html.text(title)}: nothing to compare; {missing.link('see why')}.</p>")
     return READING + "".join(parts)
 
 

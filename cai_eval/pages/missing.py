@@ -26,12 +26,17 @@ def said(provenance: Mapping[str, Any]) -> list[str]:
     return lines
 
 
+def link(words: str) -> str:
+    """Words that lead to the section."""
+    return f'<a href="#section-{slug(TITLE)}">{html.text(words)}</a>'
+
+
 def pointer(told: Sequence[str]) -> str:
     """A line for the top of the page."""
     if not told:
         return ""
-    count = f"{len(told)} {'note' if len(told) == 1 else 'notes'}"
-    return f'<p>Read first: <a href="#section-{slug(TITLE)}">{count} on what was shortened, left out or failed</a>.</p>'
+    notes = "note" if len(told) == 1 else "notes"
+    return f"<p>Read first: {link(f'{len(told)} {notes} on what was shortened, left out or failed')}.</p>"
 
 
 def missing(results: Results, told: Sequence[str]) -> str:

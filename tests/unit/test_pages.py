@@ -1,6 +1,7 @@
 """The page: complete, self-contained, safe against what models write, published in one step."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 import synthetic
 
 from cai_eval import pages, registry
-from cai_eval.contracts import Figure, Results, Table
+from cai_eval.contracts import Figure, Report, Results, Table
 from cai_eval.errors import UserError
 from cai_eval.pages import html, style
 from cai_eval.testing import check_report
@@ -21,12 +22,12 @@ TWO = {"70m": 18.9e6, "6.9b": 6.44e9}
 HOSTILE = "</script></details><img src=x onerror=alert(1)> \"'&\x00\u202eright to left $x_{$ `${1}`"
 
 
-def reports() -> list:
-    return [registry.create("reports", name) for name in NAMES]
+def reports(names: Sequence[str] = NAMES) -> list[Report]:
+    return [registry.create("reports", name) for name in names]
 
 
-def build(folder: Path, results: Results, **provenance: object) -> str:
-    return pages.build(results, reports(), provenance, folder / "report").read_text("utf-8")
+def build(folder: Path, results: Results, names: Sequence[str] = NAMES, **provenance: object) -> str:
+    return pages.build(results, reports(names), provenance, folder / "report").read_text("utf-8")
 
 
 class Tags(HTMLParser):
@@ -55,7 +56,7 @@ class Tags(HTMLParser):
 
 @pytest.fixture(scope="module")
 def study() -> Results:
-    return synthetic.results(TWO, benchmarks=["hhh", "truthfulqa", "lambada"], items=60)
+    return synthetic.results(TWO, benchmarks=["hhh", "truthfulqa"], items=60)
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +104,9 @@ def test_figures_and_tables_lie_beside_the_page(study: Results, tmp_path: Path) 
 
 
 def test_hostile_text_stays_text(tmp_path: Path) -> None:
-    study = synthetic.results({HOSTILE: 1e8}, items=30, text=HOSTILE + "\ud800", laboratory=HOSTILE)
+    study = synthetic.results(
+        {HOSTILE: 1e8}, benchmarks=["hhh", "lambada"], items=30, text=HOSTILE + "\ud800", laboratory=HOSTILE
+    )
     study = replace(study, interventions=dict.fromkeys(study.interventions, HOSTILE))
     suite = {"title": HOSTILE, "description": HOSTILE}
     page = build(tmp_path, study, suite=suite, notes=[HOSTILE], settings={HOSTILE: HOSTILE})
@@ -141,7 +144,7 @@ def test_what_is_not_a_number_is_left_out(study: Results, tmp_path: Path) -> Non
 
 def test_what_is_missing_is_said(study: Results, tmp_path: Path) -> None:
     skipped = [{"intervention": "hhh-prompt", "benchmark": "mmlu", "reason": "it does not fit <here>"}]
-    page = build(tmp_path, study, notes=["4 of 14 conversations"], skipped=skipped)
+    page = build(tmp_path, study, ["cost"], notes=["4 of 14 conversations"], skipped=skipped)
     assert "it does not fit &lt;here&gt;" in page
     assert "4 of 14 conversations" in page
     assert "the prompt is empty" in page  # the reason of failed items
@@ -158,7 +161,7 @@ def test_a_laboratory_is_named_on_the_page_and_on_every_figure(tmp_path: Path) -
 
 
 def test_the_old_page_stands_until_the_new_one_is_complete(study: Results, tmp_path: Path) -> None:
-    first = build(tmp_path, study)
+    first = build(tmp_path, study, ["cost"])
 
     def broken() -> object:
         report = registry.create("reports", "cost")
@@ -169,7 +172,7 @@ def test_the_old_page_stands_until_the_new_one_is_complete(study: Results, tmp_p
         pages.build(study, [broken()], {}, tmp_path / "report")
     assert (tmp_path / "report/index.html").read_text("utf-8") == first
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
-    assert build(tmp_path, study) == first
+    assert build(tmp_path, study, ["cost"]) == first
 
 
 def test_a_folder_of_something_else_is_not_replaced(study: Results, tmp_path: Path) -> None:
@@ -177,7 +180,7 @@ def test_a_folder_of_something_else_is_not_replaced(study: Results, tmp_path: Pa
     precious.parent.mkdir()
     precious.write_text("years of work")
     with pytest.raises(UserError, match="something else than a report"):
-        build(tmp_path, study)
+        build(tmp_path, study, ["cost"])
     assert precious.read_text() == "years of work"
 
 
@@ -185,6 +188,43 @@ def test_a_folder_of_something_else_is_not_replaced(study: Results, tmp_path: Pa
 def test_reports_keep_their_promises(name: str, study: Results) -> None:
     check_report(name)
     check_report(name, results=[study])
+
+
+def test_flips_show_both_directions_with_their_log_probabilities(study: Results) -> None:
+    for table in registry.create("reports", "flips", {"examples": 2}).draw(study):
+        frame = table.frame
+        assert set(frame["change"].str.split().str[0]) == {"lost", "won"}
+        assert frame.groupby(["cell", "change"]).size().max() <= 2
+        for row in frame.itertuples():
+            right, wrong = row.answers.split("\n")
+            chosen = "chosen without" if row.change.startswith("lost") else "chosen with]"
+            assert re.fullmatch(r"−\d+\.\d → −\d+\.\d  Qalat Sherqat  \[right, chosen with(out)?\]", right)
+            assert chosen in right
+            assert "right" not in wrong.split("  ")[-1]
+
+
+def test_flips_count_what_they_do_not_show(study: Results) -> None:
+    table = next(iter(registry.create("reports", "flips", {"examples": 1}).draw(study)))
+    for cell, rows in table.frame.groupby("cell"):
+        about = study.cells.loc[cell]
+        same = study.cells[(study.cells["model"] == about["model"]) & (study.cells["benchmark"] == about["benchmark"])]
+        base = same.index[same["intervention"] == "none"][0]
+        metric = study.metrics[about["benchmark"]][0].name
+        wide = study.records[study.records["metric"] == metric].pivot(index="item", columns="cell", values="value")
+        change = (wide[cell] - wide[base]).dropna()
+        counts = {"lost": (change < 0).sum(), "won": (change > 0).sum()}
+        assert set(rows["change"]) == {f"{word} ({count})" for word, count in counts.items() if count}
+
+
+def test_costs_are_per_timed_item(study: Results) -> None:
+    cells = study.cells.assign(timed_items=study.cells["items"] // 2)
+    parts = {part.name: part for part in registry.create("reports", "cost").draw(replace(study, cells=cells))}
+    frame = parts["cost-table"].frame
+    for (rung, title), rows in frame.groupby(["model", "intervention"]):
+        own = cells[(cells["rung"] == rung) & (cells["intervention"].map(study.interventions) == title)]
+        expected = 1000 * own["seconds"].sum() / own["timed_items"].sum()
+        assert rows["milliseconds an item"].item() == pytest.approx(expected)
+    assert (frame.loc[frame["intervention"] == "no intervention", "times base"] == 1).all()
 
 
 def test_numbers_in_tables() -> None:
