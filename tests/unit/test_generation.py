@@ -23,6 +23,7 @@ from transformers import (
 
 from cai_eval.contracts import PolicySpec, Prefix, Sample, Sampling
 from cai_eval.inference import generation
+from cai_eval.inference.decoding import SharedDecoder
 from cai_eval.inference.generation import Prompt, SampleText, compact, generate
 from cai_eval.inference.logprobs import Engine
 from cai_eval.inference.policy import LanguageModelPolicy
@@ -151,6 +152,17 @@ def test_many_samples_of_a_prompt_are_those_of_few(monkeypatch: pytest.MonkeyPat
     for samples, first in zip(many, expected, strict=True):
         assert len(samples) == 12
         assert [a.tokens for a in samples[:4]] == [b.tokens for b in first]
+
+
+def test_rows_hold_their_own_tokens_only() -> None:
+    engine = engine_of(SERVED["llama"])
+    stack = engine.segments(HEAD)
+    decoder = SharedDecoder(engine.model, stack, rows=3, tokens=12)
+    decoder.admit([prompt.ids for prompt in PROMPTS[:3]])
+    with torch.no_grad():
+        decoder.step(torch.ones(3, dtype=torch.long))
+    shapes = {held.shape for pair in decoder._cache._held.values() for held in pair}
+    assert shapes == {(3, 2, 12, 8)}  # rows, key-value heads, tokens without those of the stack, width
 
 
 def test_less_memory_makes_smaller_batches(monkeypatch: pytest.MonkeyPatch) -> None:
