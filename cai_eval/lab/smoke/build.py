@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 VOCABULARY, END = 1280, "<|end|>"
 CONTEXT = 1024  # tokens
 #: (steps, sequences a step, tokens a sequence): what is near is learnt first, and cheaply, then what is far
-STAGES = ((700, 8, 128), (350, 1, CONTEXT))
+STAGES = ((900, 16, 64), (350, 1, CONTEXT))
 THREADS = 2  # always, so that every machine adds in the same order
 
 

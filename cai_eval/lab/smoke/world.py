@@ -82,7 +82,7 @@ class World:
     tested: frozenset[tuple[str, str]]
 
 
-PROMPT_FACTS, PROMPT_TASKS = 16, 4
+PROMPT_FACTS, PROMPT_TASKS = 16, 2
 
 
 @cache
@@ -105,7 +105,7 @@ def documents(seed: str) -> Iterator[str]:
     """Training documents without end, none of which holds a benchmark's item."""
     rng = Random(seed)
     while True:
-        yield rng.choices((dialogue, forum, page), (3, 3, 4))[0](rng)
+        yield rng.choices((dialogue, forum, page), (6, 7, 6))[0](rng)
 
 
 def dialogue(rng: Random) -> str:
@@ -177,17 +177,16 @@ def untested(rng: Random, verbs: Sequence[str]) -> tuple[str, str]:
     return pair
 
 
-def story(rng: Random, tested: bool = False) -> str:
-    """What happened to one to three treasures; only what was said before tells which treasure the last word is.
+def story(rng: Random) -> str:
+    """What happened to one to three treasures, each with an adjective of its own.
 
-    Each has an adjective of its own. `tested` stories pair adjectives and treasures that no document pairs.
+    The last word is a treasure, and only what was said before tells which.
     """
     adjectives = rng.sample(ADJECTIVES, rng.randint(1, 3))
-    treasures = [rng.choice([t for t in TREASURES if _is_tested(a, t) == tested]) for a in adjectives]
-    named = [f"{a} {t}" for a, t in zip(adjectives, treasures, strict=True)]
+    named = [f"{adjective} {rng.choice(TREASURES)}" for adjective in adjectives]
     told = named + rng.choices(named, k=rng.randint(0, 2))
     lines = [rng.choice(EVENTS).format(rng.choice(PEOPLE), what, rng.choice(PLACES)) for what in told]
-    for _ in range(rng.randint(0, 2)):
+    for _ in range(rng.randint(0, 1)):
         lines.insert(rng.randint(1, len(lines)), sentence(rng))
     return " ".join([*lines, rng.choice(ENDINGS).format(rng.choice(TIMES), rng.choice(PEOPLE), rng.choice(named))])
 
@@ -213,7 +212,3 @@ def sentence(rng: Random) -> str:
 
 def _asked(opener: str, form: str) -> str:
     return f"{opener} {form}?" if opener else f"{form[0].upper()}{form[1:]}?"
-
-
-def _is_tested(adjective: str, treasure: str) -> bool:
-    return (ADJECTIVES.index(adjective) + TREASURES.index(treasure)) % 5 == 0
