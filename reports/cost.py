@@ -9,7 +9,7 @@ import pandas as pd
 from pydantic import BaseModel
 
 from cai_eval.contracts import Figure, PaperFigure, Results, Table
-from cai_eval.pages import charts, scores, style
+from cai_eval.pages import charts, lettering, scores, style
 
 TIME = "milliseconds an item"
 
@@ -64,8 +64,8 @@ def costs(results: Results) -> pd.DataFrame:
 @style.house()
 def _figure(results: Results, frame: pd.DataFrame) -> Figure:
     labels = list(charts.curve_labels(frame, results.interventions).values())
-    figure, (ax,) = style.panels(style.COLUMN, 1, 1, margins=style.Margins(right=style.room_for(labels)))
-    style.heading(ax, "Time", f"{TIME}, all benchmarks together")
+    figure, (ax,) = style.panels(style.COLUMN, 1, 1, margins=style.Margins(right=lettering.room_for(labels)))
+    lettering.heading(ax, "Time", f"{TIME}, all benchmarks together")
     charts.value_axis(ax, "milliseconds", log=True)
     charts.against_size(ax, frame, results.interventions, (TIME, TIME, TIME))
     return Figure(

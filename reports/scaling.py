@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import BaseModel, Field
 
 from cai_eval.contracts import Figure, Metric, PaperFigure, Results, Table
-from cai_eval.pages import charts, scores, style
+from cai_eval.pages import charts, lettering, scores, style
 from cai_eval.pages.text import slug
 
 from . import published
@@ -67,10 +67,10 @@ class Scaling:
     def _whole(self, results: Results, benchmark: str, metric: Metric, frame: pd.DataFrame) -> Figure:
         overlay = published.scores(benchmark, metric.name) if self.config.published else {}
         labels = [*charts.curve_labels(frame, results.interventions).values(), *overlay]
-        margins = style.Margins(right=style.room_for(labels))
+        margins = style.Margins(right=lettering.room_for(labels))
         figure, (ax,) = style.panels(style.COLUMN, 1, 1, margins=margins)
         _panel(ax, results, metric, frame, overlay)
-        style.heading(ax, benchmark, metric.label)
+        lettering.heading(ax, benchmark, metric.label)
         return Figure(
             name=f"scaling-{slug(benchmark)}",
             title=f"{benchmark}: {metric.label} against size",
@@ -86,13 +86,13 @@ class Scaling:
         overlay = {category: overlay[category] for category in categories if category in overlay}
         named = charts.curve_labels(frame, results.interventions).values()
         labels = [*named, *(name for curves in overlay.values() for name in curves)]
-        margins = style.Margins(right=style.room_for(labels))
+        margins = style.Margins(right=lettering.room_for(labels))
         figure, axes = style.panels(style.PAGE, math.ceil(len(categories) / 2), 2, height=1.25, margins=margins)
         limits = _limits(frame, [rows for curves in overlay.values() for rows in curves.values()])
         for ax, category in zip(axes, categories, strict=False):
             rows = frame[frame["category"] == category]
             _panel(ax, results, metric, rows, overlay.get(category, {}), limits)
-            style.heading(ax, category, f"{metric.label}, {rows['items'].max()} items")
+            lettering.heading(ax, category, f"{metric.label}, {rows['items'].max()} items")
         for ax in axes[len(categories) :]:
             ax.remove()
         return Figure(

@@ -10,7 +10,7 @@ import pandas as pd
 from pydantic import BaseModel, Field
 
 from cai_eval.contracts import Figure, Metric, PaperFigure, Results, Table
-from cai_eval.pages import charts, scores, style, taxes
+from cai_eval.pages import charts, lettering, scores, style, taxes
 
 from . import published
 
@@ -70,17 +70,17 @@ class Tax:
         }
         named = charts.curve_labels(frame, titles).values()
         labels = [*named, *(label for curves in overlays.values() for label in curves), "no tax"]
-        margins = style.Margins(right=style.room_for(labels))
+        margins = style.Margins(right=lettering.room_for(labels))
         figure, axes = style.panels(style.PAGE, len(measures), 2, height=1.3, margins=margins)
         for (name, metric), absolute, relative in zip(measures.items(), axes[::2], axes[1::2], strict=True):
             rows = frame[frame["benchmark"] == name]
-            style.heading(absolute, name, f"{quantity(metric)} lost ({metric.label})")
+            lettering.heading(absolute, name, f"{quantity(metric)} lost ({metric.label})")
             charts.difference_axis(absolute, metric.unit)
             charts.against_size(
                 absolute, rows, titles, ("tax", "low", "high"), published=overlays[name], level=(0, "no tax")
             )
             if rows["relative"].notna().any():
-                style.heading(relative, "", "share lost of what there was above chance")
+                lettering.heading(relative, "", "share lost of what there was above chance")
                 charts.value_axis(relative, "fraction")
                 charts.against_size(relative, rows, titles, RELATIVE, level=(0, "no tax"), limits=_limits(rows))
             else:
@@ -117,22 +117,22 @@ class Tax:
         width = style.PAGE if columns == 2 else style.COLUMN
         steps = [(f"{titles[a]} → {titles[b]}", looks[b].colour) for a, b in pairwise(stages)]
         whole = (f"{titles[stages[0]]} → {titles[stages[-1]]}", style.colour("ink"))
-        lines = style.key_lines(width, [*steps, whole])
+        lines = lettering.key_lines(width, [*steps, whole])
         figure, axes = style.panels(
             width,
             -(-len(parts) // columns),
             columns,
             height=1.3,
             margins=style.Margins(right=0.15),
-            header=style.LINE * len(lines) / style.POINTS,
+            header=lettering.LINE * len(lines) / style.POINTS,
         )
         for ax, (name, part) in zip(axes, parts.items(), strict=False):
-            style.heading(ax, name, f"{quantity(measures[name])} lost ({measures[name].label})")
+            lettering.heading(ax, name, f"{quantity(measures[name])} lost ({measures[name].label})")
             charts.difference_axis(ax, measures[name].unit)
             charts.waterfall(ax, part, [looks[stage].colour for stage in stages[1:]])
         for ax in axes[len(parts) :]:
             ax.remove()
-        style.key(figure, lines)
+        lettering.key(figure, lines)
         return Figure(
             name="tax-decomposition",
             title="What the tax is made of",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from cai_eval.pages import style
+from cai_eval.pages import lettering, style
+from cai_eval.pages.taxes import TOTAL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,10 +29,10 @@ def against_size(
 ) -> None:
     """Draw `columns` (estimate, low, high) of `frame` against its `parameters`, with labels at the line ends.
 
-    frame: one row a point, with columns intervention, parameters, cell, and
-    floor where some points are at floor (drawn hollow). titles: intervention → label; their order
-    gives colours. published: label → frame (parameters, value), drawn in grey behind. level: a reference line and
-    its label. limits: of the y axis, where several panels share it or intervals are cut.
+    frame: one row a point, with columns intervention, parameters, cell; label where prefixes are to be named; floor
+    where points are drawn hollow. titles: intervention → title; their order gives the colours. published: label →
+    frame (parameters, value), drawn in grey behind. level: a reference line and its label. limits: of the y axis,
+    where several panels share it or intervals are cut.
     """
     looks = style.series(list(titles))
     labels = curve_labels(frame, titles)
@@ -41,11 +42,11 @@ def against_size(
     ends = []
     if level is not None:
         ax.axhline(level[0], color=style.colour("quiet"), linewidth=0.7, dashes=(3, 2), zorder=1)
-        ends.append(style.EndLabel(ax.get_xlim()[1], level[0], level[1], style.colour("quiet")))
+        ends.append(lettering.EndLabel(ax.get_xlim()[1], level[0], level[1], style.colour("quiet")))
     for label, rows in published.items():
         x, y = rows["parameters"].to_numpy(float), rows["value"].to_numpy(float)
         ax.plot(x, y, color=style.colour("published"), linewidth=0.9, marker=".", markersize=2.5, zorder=1)
-        ends.append(style.EndLabel(x[-1], y[-1], label, style.colour("quiet")))
+        ends.append(lettering.EndLabel(x[-1], y[-1], label, style.colour("quiet")))
     for i, (name, label) in enumerate(labels.items()):
         rows = frame[frame["intervention"] == name].sort_values("parameters")
         x = rows["parameters"].to_numpy(float)
@@ -57,11 +58,11 @@ def against_size(
         style.curve(ax, x, y, low, high, looks[name], rows["cell"].tolist(), dodge, hollow)
         known = np.flatnonzero(np.isfinite(y))
         if len(known):
-            ends.append(style.EndLabel(x[known[-1]], y[known[-1]], label, looks[name].colour))
+            ends.append(lettering.EndLabel(x[known[-1]], y[known[-1]], label, looks[name].colour))
     ax.autoscale_view(scalex=False)
     if limits is not None:
         ax.set_ylim(*limits)
-    style.label_ends(ax, ends)
+    lettering.label_ends(ax, ends)
 
 
 def curve_labels(frame: pd.DataFrame, titles: Mapping[str, str]) -> dict[str, str]:
@@ -100,8 +101,6 @@ def waterfall(ax: Axes, part: pd.DataFrame, colours: Sequence[str]) -> None:
 
     One place a model, in order of size. colours: of the steps; the total is a dot in ink.
     """
-    from cai_eval.pages.taxes import TOTAL
-
     models = list(part.drop_duplicates("model")["model"])
     places = {model: float(i) for i, model in enumerate(models)}
     width = 0.8 / (len(colours) + 1)

@@ -19,7 +19,7 @@ from typing import Any
 
 from cai_eval.contracts import Figure, Report, Results, Table
 from cai_eval.errors import UserError
-from cai_eval.pages import headline, html, missing, style
+from cai_eval.pages import headline, html, missing, output, style
 from cai_eval.pages.parts import Parts
 from cai_eval.pages.text import slug
 
@@ -73,7 +73,7 @@ def _page(results: Results, drawn: Drawn, parts: Parts, provenance: Mapping[str,
     return (
         f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">{MARK}'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{title}</title><style>{style.font_face()}{_colours()}{_asset('page.css')}</style></head><body>"
+        f"<title>{title}</title><style>{output.font_face()}{_colours()}{_asset('page.css')}</style></head><body>"
         f"<h1>{title}</h1><p>{html.text(suite.get('description', ''))}</p>"
         f"{headline.extent(results)}{missing.pointer(told)}{headline.laboratory(results)}"
         f"<nav>{links}</nav>{body}<script>{_asset('page.js')}</script></body></html>"

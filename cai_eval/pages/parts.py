@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from cai_eval.contracts import Figure, Results, Table
-from cai_eval.pages import html, style
+from cai_eval.pages import html, lettering, output, style
 from cai_eval.pages.text import slug
 
 
@@ -30,11 +30,11 @@ class Parts:
     def figure(self, part: Figure) -> str:
         """The drawing with its caption and its files; where the models come from a laboratory, it says so."""
         if self.laboratory:
-            style.stamp(part.figure, f"laboratory {self.laboratory}")
-        name, vector = slug(part.name), style.svg(part.figure)
+            lettering.stamp(part.figure, f"laboratory {self.laboratory}")
+        name, vector = slug(part.name), output.svg(part.figure)
         files = {
-            "png": style.png(part.figure),
-            "svg": style.standalone(vector).encode(),
+            "png": output.png(part.figure),
+            "svg": output.standalone(vector).encode(),
             "csv": part.data.to_csv(index=False).encode("utf-8", "replace"),
         }
         for kind, content in files.items():

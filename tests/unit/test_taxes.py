@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import synthetic
-from cai_eval.reports import published
 from hypothesis import given
 from hypothesis import strategies as st
 
 from cai_eval.contracts import Metric, Results
-from cai_eval.pages import scores, style, taxes
+from cai_eval.pages import lettering, scores, taxes
+from cai_eval.reports import published
 
 ACCURACY = Metric("accuracy", "accuracy", chance=0.25, primary=True)
 LOSS = Metric("loss", "perplexity", unit="nats", higher_is_better=False, transform="exp")
@@ -166,7 +166,7 @@ labels = st.lists(st.tuples(st.floats(0, 100), st.sampled_from([8.5, 17.0])), mi
 def test_labels_never_overlap_and_stay_put_where_they_can(wanted: list[tuple[float, float]]) -> None:
     wanted = sorted(wanted)
     heights = [height for _, height in wanted]
-    places = style.spread([y for y, _ in wanted], heights, 100.0)
+    places = lettering.spread([y for y, _ in wanted], heights, 100.0)
     assert max(places) <= 100 + 1e-9
     for i in range(len(places) - 1):
         assert places[i + 1] - places[i] >= (heights[i] + heights[i + 1]) / 2 - 1e-9
