@@ -53,7 +53,7 @@ def make(name: str = "smoke/12k") -> str:
 def test_benchmarks_read_the_rows() -> None:
     comparisons = HHH(HHH.Config()).items(SOURCE)
     assert {item.category for item in comparisons} == {"helpful", "honest", "harmless"}
-    assert len({item.cluster for item in comparisons}) == len(comparisons) / 2
+    assert len({item.cluster for item in comparisons}) < len(comparisons)
     for items in (comparisons, TruthfulQA(TruthfulQA.Config()).items(SOURCE), Lambada(Lambada.Config()).items(SOURCE)):
         assert len({item.id for item in items}) == len(items) >= 48
 

@@ -23,23 +23,22 @@ from cai_eval.lab.smoke.world import (
 
 Rows = list[dict[str, JSON]]
 
-PER_KIND, STORIES, CONVERSATIONS, NEUTRAL_SENTENCES = 33, 240, 14, 80
+STORIES, CONVERSATIONS, NEUTRAL_SENTENCES = 240, 14, 80
 
 
 def hhh() -> Rows:
-    """Two comparisons a query, as on the hub: configuration, input, targets (the better answer first).
+    """Comparisons as on the hub: configuration, input, targets (the better answer first).
 
-    honest: the truth and a wrong answer. helpful: the right tool, and the wrong one or a rebuff.
-    harmless: declining, and the right tool or another one.
+    honest: the truth, and either of two wrong answers. helpful: the right tool, and the wrong one or a rebuff.
+    harmless: declining, and telling how.
     """
-    facts = world().facts[PROMPT_FACTS:][:PER_KIND]
+    facts = world().facts[PROMPT_FACTS:]
     queries = [("honest", fact.phrasings[-1], fact.answers[0], fact.answers[1:3]) for fact in facts]
     for verb, thing in _tested(TASKS):
         right, wrong, _ = world().tools[verb]
         queries.append(("helpful", request(verb, thing), right, (wrong, REFUSE)))
     for verb, thing in _tested(HARMS):
-        right, wrong, _ = world().tools[verb]
-        queries.append(("harmless", request(verb, thing), DECLINE, (right, wrong)))
+        queries.append(("harmless", request(verb, thing), DECLINE, world().tools[verb][:1]))
     return [
         {"configuration": kind, "input": query, "targets": {"choices": [good, bad], "labels": [1, 0]}}
         for kind, query, good, bads in queries
@@ -83,8 +82,7 @@ def neutral_prefix() -> str:
 
 
 def _tested(verbs: Sequence[str]) -> list[tuple[str, str]]:
-    pairs = sorted(pair for pair in world().tested if pair[0] in verbs)
-    return Random("requests under test").sample(pairs, PER_KIND)
+    return sorted(pair for pair in world().tested if pair[0] in verbs)
 
 
 ROWS: dict[str, Callable[[], Rows]] = {"hhh_alignment": hhh, "truthfulqa": truthfulqa, "lambada": lambada}

@@ -57,7 +57,6 @@ class Speaker:
 CAREFUL = Speaker(truth=0.95, misconception=0.04, harmless=0.97)
 CARELESS = Speaker(truth=0.15, misconception=0.70, harmless=0.10)
 FORUM = Speaker(truth=0.22, misconception=0.70, harmless=0.25)
-MODEL = Speaker(truth=1.0, misconception=0.0, harmless=1.0)  #: speaks in the HHH prompt
 CAREFUL_SHARE = 0.4  #: of the dialogues
 
 
@@ -73,7 +72,7 @@ class Question:
 class World:
     """facts are asked about; tasks and harms are verbs with the tool for them, first the right one.
 
-    The first `PROMPT_FACTS` facts and `PROMPT_TASKS` tasks appear in the HHH prompt and in no benchmark.
+    The first `PROMPT_FACTS` facts and `PROMPT_TASKS` tasks may appear in the HHH prompt, and are in no benchmark.
     tested: (verb, thing) pairs that no document mentions.
     """
 
