@@ -123,11 +123,11 @@ def out_of_memory(error: RuntimeError) -> bool:
 def _fitting(model: Any) -> int:
     """Padded tokens a batch whose activations take a quarter of the free memory by a rough count, 256 to 16,384.
 
-    A processor gains nothing beyond 2,048, which also keeps its caches warm.
+    On a processor 4,096: it gains nothing from more, and the activations stay small beside any model's weights.
     """
     device = next(model.parameters()).device
     if device.type != "cuda":
-        return 2048
+        return 4096
     free, _ = torch.cuda.mem_get_info(device)
     # Some 24 vectors of the hidden width live at once in a layer: residual, queries, keys, values, a gated MLP.
     per_token = 24 * model.config.get_text_config().hidden_size * model.dtype.itemsize
