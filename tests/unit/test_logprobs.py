@@ -131,6 +131,20 @@ def test_shared_prefixes_are_exact(name):
     agree(engine.logprobs((), alone), expected(model, (), alone))
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_any_trie_is_exact(llama, seed):
+    """In float64, where nothing hides behind rounding: stems of stems, rows of any length, a prefix or none."""
+    generator = np.random.default_rng(seed)
+    stems = [draw(100 * seed + i, int(generator.integers(1, 90))) for i in range(4)]
+    texts = [sum((stems[i] for i in generator.integers(0, 4, generator.integers(1, 5))), ()) for _ in range(12)]
+    targets = [Target(text, int(generator.integers(1, len(text) + 1))) for text in texts]
+    exact = copy.deepcopy(llama).double()
+    engine = Engine(exact, row_tokens=int(generator.choice([8, 64, 256])), max_batch_tokens=200)
+    assert engine.notice == ""
+    prefix = PREFIX[: int(generator.choice([0, 1, 65, 90]))]
+    agree(engine.logprobs(prefix, targets), expected(exact, prefix, targets), 1e-10)
+
+
 @pytest.mark.parametrize("name", ALONE)
 def test_other_attention_falls_back_with_a_notice(name):
     config, options, reason = ALONE[name]
