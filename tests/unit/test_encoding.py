@@ -115,6 +115,24 @@ def test_a_prefix_cut_inside_a_word_keeps_its_ids(tokenizer: Any) -> None:
     assert tokenizer.decode((encoder.head + after)[len(ids) :]) == "\n\nHuman: Why?"
 
 
+def test_a_prefix_cut_inside_a_character_keeps_its_ids() -> None:
+    tokenizer = joining()
+    ids = tuple(tokenizer("the end of a café")["input_ids"])[:-1]
+    for separator in ("\n\n", ""):
+        encoder = Encoder(tokenizer, Prefix(ids, tokenizer.decode(ids), separator=separator))
+        assert encoder.head == ids
+        for context, after in zip(CONTEXTS, encoder.prompts(CONTEXTS), strict=True):
+            assert tokenizer.decode(after) == separator + context
+
+
+def test_a_tokenizer_without_a_safe_anchor_encodes_all_jointly(tokenizer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Encoder, "_is_joint", lambda *_: False)
+    encoder = Encoder(tokenizer, prefix_of(tokenizer, TEXT))
+    assert len(encoder.head) <= 1
+    for context, ids in zip(CONTEXTS, encoder.prompts(CONTEXTS), strict=True):
+        assert encoder.head + ids == tuple(tokenizer(TEXT + "\n\n" + context)["input_ids"])
+
+
 def test_tokens_are_counted_behind_the_prefix(tokenizer: Any) -> None:
     encoder = Encoder(tokenizer, prefix_of(tokenizer, TEXT))
     (ids,) = encoder.prompts(["the end"])
