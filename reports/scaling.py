@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar
 
 import pandas as pd
@@ -21,6 +22,18 @@ if TYPE_CHECKING:
 MOST_CATEGORIES = 8  #: small multiples beyond that are too small to read
 
 
+@dataclass(frozen=True)
+class Panel:
+    """One set of axes. frame: rows of `scores.scores`. overlay: the paper's curves. limits: of a shared y axis."""
+
+    title: str
+    quantity: str
+    metric: Metric
+    frame: pd.DataFrame
+    overlay: Mapping[str, pd.DataFrame]
+    limits: tuple[float, float] | None = None
+
+
 class Scaling:
     """Scores with clustered intervals against non-embedding parameters."""
 
@@ -30,9 +43,7 @@ class Scaling:
         PaperFigure("askell-2021", "2L", "HHH accuracy against size", (("hhh", "none"), ("hhh", "hhh-prompt"))),
         PaperFigure("askell-2021", "6L", "HHH accuracy by category", (("hhh", "hhh-prompt"),)),
         PaperFigure("askell-2021", "6R", "TruthfulQA MC1 against size", (("truthfulqa", "none"),)),
-        PaperFigure(
-            "askell-2021", "7L", "LAMBADA accuracy against size", (("lambada", "none"), ("lambada", "hhh-prompt"))
-        ),
+        PaperFigure("askell-2021", "7L", "LAMBADA accuracy", (("lambada", "none"), ("lambada", "hhh-prompt"))),
     )
 
     class Config(BaseModel, frozen=True, extra="forbid"):
@@ -45,108 +56,109 @@ class Scaling:
         self.config = config
 
     def draw(self, results: Results) -> Iterator[Figure | Table]:
-        """For each benchmark its curves, its curves by category, and the table of all its metrics."""
-        frames = {
-            name: {m.name: scores.scores(results, name, m, self.config.level) for m in metrics}
-            for name, metrics in results.metrics.items()
-        }
+        """Each benchmark by its primary metric; then by category and by its other metrics; then the tables."""
         drawn = {}
         for name, metrics in results.metrics.items():
-            metric = scores.primary(metrics)
-            if not frames[name][metric.name].empty:
-                drawn[name] = metric, frames[name][metric.name]
-        for name, (metric, frame) in drawn.items():
-            yield self._whole(results, name, metric, frame[frame["category"] == ""])
-        for name, (metric, frame) in drawn.items():
-            if 1 < frame["category"].nunique() - 1 <= MOST_CATEGORIES:
-                yield self._by_category(results, name, metric, frame[frame["category"] != ""])
-        for name in drawn:
-            yield _table(results, name, results.metrics[name], pd.concat(frames[name].values(), ignore_index=True))
+            frames = {m.name: scores.scores(results, name, m, self.config.level) for m in metrics}
+            if not frames[scores.primary(metrics).name].empty:
+                drawn[name] = frames
+        for name, frames in drawn.items():
+            metric = scores.primary(results.metrics[name])
+            panel = self._panel(name, metric, frames[metric.name], title=name)
+            yield self._figure(results, f"scaling-{slug(name)}", f"{name}: {metric.label} against size", [panel])
+        for name, frames in drawn.items():
+            metric = scores.primary(results.metrics[name])
+            categories = self._categories(name, metric, frames[metric.name])
+            if 1 < len(categories) <= MOST_CATEGORIES:
+                title = f"{name} by category: {metric.label} against size"
+                yield self._figure(results, f"scaling-{slug(name)}-categories", title, categories)
+            others = [
+                self._panel(name, other, frames[other.name], title=name)
+                for other in results.metrics[name]
+                if other is not metric and not frames[other.name].empty
+            ]
+            if others:
+                title = f"{name} by its other metrics, against size"
+                yield self._figure(results, f"scaling-{slug(name)}-metrics", title, others)
+        for name, frames in drawn.items():
+            yield _table(results, name, pd.concat(frames.values(), ignore_index=True))
 
-    @style.house()
-    def _whole(self, results: Results, benchmark: str, metric: Metric, frame: pd.DataFrame) -> Figure:
+    def _panel(self, benchmark: str, metric: Metric, frame: pd.DataFrame, title: str) -> Panel:
         overlay = published.scores(benchmark, metric.name) if self.config.published else {}
-        labels = [*charts.curve_labels(frame, results.interventions).values(), *overlay]
-        margins = style.Margins(right=lettering.room_for(labels))
-        figure, (ax,) = style.panels(style.COLUMN, 1, 1, margins=margins)
-        _panel(ax, results, metric, frame, overlay)
-        lettering.heading(ax, benchmark, metric.label)
-        return Figure(
-            name=f"scaling-{slug(benchmark)}",
-            title=f"{benchmark}: {metric.label} against size",
-            caption=self._caption(results, frame, metric, bool(overlay)),
-            figure=figure,
-            data=frame,
-        )
+        return Panel(title, metric.label, metric, frame[frame["category"] == ""], overlay)
+
+    def _categories(self, benchmark: str, metric: Metric, frame: pd.DataFrame) -> list[Panel]:
+        """A panel for each category, all with one y axis."""
+        frame = frame[frame["category"] != ""]
+        known = published.categories(benchmark, metric.name) if self.config.published else {}
+        panels = [
+            Panel(str(name), f"{metric.label}, {rows['items'].max()} items", metric, rows, known.get(str(name), {}))
+            for name, rows in frame.groupby("category", sort=False)
+        ]
+        return [replace(panel, limits=_limits(panels)) for panel in panels]
 
     @style.house()
-    def _by_category(self, results: Results, benchmark: str, metric: Metric, frame: pd.DataFrame) -> Figure:
-        categories = list(frame["category"].unique())
-        overlay = published.categories(benchmark, metric.name) if self.config.published else {}
-        overlay = {category: overlay[category] for category in categories if category in overlay}
-        named = charts.curve_labels(frame, results.interventions).values()
-        labels = [*named, *(name for curves in overlay.values() for name in curves)]
-        margins = style.Margins(right=lettering.room_for(labels))
-        figure, axes = style.panels(style.PAGE, math.ceil(len(categories) / 2), 2, height=1.25, margins=margins)
-        limits = _limits(frame, [rows for curves in overlay.values() for rows in curves.values()])
-        for ax, category in zip(axes, categories, strict=False):
-            rows = frame[frame["category"] == category]
-            _panel(ax, results, metric, rows, overlay.get(category, {}), limits)
-            lettering.heading(ax, category, f"{metric.label}, {rows['items'].max()} items")
-        for ax in axes[len(categories) :]:
-            ax.remove()
-        return Figure(
-            name=f"scaling-{slug(benchmark)}-categories",
-            title=f"{benchmark} by category: {metric.label} against size",
-            caption=self._caption(results, frame, metric, bool(overlay)),
-            figure=figure,
-            data=frame,
+    def _figure(self, results: Results, name: str, title: str, panels: Sequence[Panel]) -> Figure:
+        """One panel in a column, or several in two columns of a page."""
+        frame = pd.concat([panel.frame for panel in panels], ignore_index=True)
+        curves = charts.curve_labels(frame, results.interventions).values()
+        margins = style.Margins(right=lettering.room_for([*curves, *(c for panel in panels for c in panel.overlay)]))
+        alone = len(panels) == 1
+        figure, axes = style.panels(
+            style.COLUMN if alone else style.PAGE,
+            math.ceil(len(panels) / 2),
+            1 if alone else 2,
+            height=1.6 if alone else 1.25,
+            margins=margins,
         )
+        for ax, panel in zip(axes, panels, strict=False):
+            _draw(ax, results, panel)
+        for ax in axes[len(panels) :]:
+            ax.remove()
+        return Figure(name, title, self._caption(panels, frame), figure, frame)
 
-    def _caption(self, results: Results, frame: pd.DataFrame, metric: Metric, overlaid: bool) -> str:
-        better = "Higher" if metric.higher_is_better else "Lower"
+    def _caption(self, panels: Sequence[Panel], frame: pd.DataFrame) -> str:
+        directions = {panel.metric.higher_is_better for panel in panels}
+        better = {True: "Higher is better.", False: "Lower is better."}
         sentences = [
-            f"{better} is better. Bars: {self.config.level * 100:g} % intervals by clusters "
-            f"({int(frame['clusters'].max())} of them), a little apart where they would hide each other."
+            better[directions.pop()] if len(directions) == 1 else "Higher is better, of perplexities lower.",
+            f"Bars: {self.config.level * 100:g} % intervals by clusters ({int(frame['clusters'].max())} of them), a "
+            "little apart where they would hide each other.",
         ]
         if frame["chance"].notna().any():
             sentences.append("Broken line: what guessing scores.")
-        if overlaid:
+        if any(panel.overlay for panel in panels):
             sentences.append("Grey: Askell et al. 2021 (A21), read off their figure; other models, the same measure.")
         return " ".join([*sentences, scores.reach(frame)])
 
 
-def _panel(
-    ax: Axes,
-    results: Results,
-    metric: Metric,
-    frame: pd.DataFrame,
-    overlay: Mapping[str, pd.DataFrame],
-    limits: tuple[float, float] | None = None,
-) -> None:
-    chance = frame["chance"].mean()
-    charts.value_axis(ax, metric.unit, log=metric.transform == "exp")
+def _limits(panels: Sequence[Panel]) -> tuple[float, float]:
+    """What holds every interval, chance level and published point."""
+    columns = [panel.frame[end] for panel in panels for end in ("low", "high", "chance")]
+    ends = pd.concat([*columns, *(rows["value"] for panel in panels for rows in panel.overlay.values())])
+    room = 0.05 * (ends.max() - ends.min() or 1.0)
+    return float(ends.min() - room), float(ends.max() + room)
+
+
+def _draw(ax: Axes, results: Results, panel: Panel) -> None:
+    chance = panel.frame["chance"].mean()
+    lettering.heading(ax, panel.title, panel.quantity)
+    charts.value_axis(ax, panel.metric.unit, log=panel.metric.transform == "exp")
     charts.against_size(
         ax,
-        frame,
+        panel.frame,
         results.interventions,
-        published=overlay,
+        published=panel.overlay,
         level=(float(chance), "chance") if chance == chance else None,
-        limits=limits,
+        limits=panel.limits,
     )
 
 
-def _limits(frame: pd.DataFrame, overlay: Sequence[pd.DataFrame]) -> tuple[float, float]:
-    values = pd.concat([frame["low"], frame["high"], frame["chance"], *(rows["value"] for rows in overlay)]).dropna()
-    room = 0.05 * (values.max() - values.min() or 1.0)
-    return float(values.min() - room), float(values.max() + room)
-
-
-def _table(results: Results, benchmark: str, metrics: Sequence[Metric], frame: pd.DataFrame) -> Table:
-    labels = {metric.name: metric.label for metric in metrics}
+def _table(results: Results, benchmark: str, frame: pd.DataFrame) -> Table:
+    names = {metric.name: metric.label for metric in results.metrics[benchmark]}
     table = pd.DataFrame(
         {
-            "metric": frame["metric"].map(labels),
+            "metric": frame["metric"].map(names),
             "category": frame["category"].replace("", "all"),
             "model": frame["rung"],
             "M parameters": frame["parameters"] / 1e6,

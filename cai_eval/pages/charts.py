@@ -81,7 +81,7 @@ def value_axis(ax: Axes, unit: str, log: bool = False) -> None:
 
     if log:
         ax.set_yscale("log")
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5), numticks=8))
         ax.yaxis.set_major_formatter(FormatStrFormatter("%g"))
         ax.yaxis.set_minor_locator(NullLocator())
     elif unit == "fraction":

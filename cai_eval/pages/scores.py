@@ -38,7 +38,8 @@ def display(metric: Metric, value: Any) -> Any:
 class Scores:
     """One metric of one benchmark. Arrays run over the items, in the order of the records.
 
-    cells: point → hashes, one for each training seed. columns: hash → scores (items,), NaN where an item has none.
+    cells: point → hashes, one for each training seed (of two runs of one seed the later).
+    columns: hash → scores (items,), NaN where an item has none.
     """
 
     items: Sequence[str]
@@ -66,15 +67,14 @@ def item_scores(results: Results, benchmark: str, metric: str) -> Scores:
     first = records.iloc[np.unique(item, return_index=True)[1]]
     matrix = np.full((len(hashes), len(names)), np.nan)
     matrix[cell, item] = records["value"]
-    points: dict[Point, tuple[str, ...]] = {}
+    seeds: dict[Point, dict[int, str]] = {}
     for row in cells[cells.index.isin(hashes)].itertuples():
-        point = (row.model, row.intervention)
-        points[point] = (*points.get(point, ()), str(row.Index))
+        seeds.setdefault((row.model, row.intervention), {})[row.seed] = str(row.Index)
     return Scores(
         [str(name) for name in names],
         pd.factorize(first["cluster"])[0],
         first["category"].to_numpy(dtype=object),
-        points,
+        {point: tuple(found.values()) for point, found in seeds.items()},
         dict(zip((str(name) for name in hashes), matrix, strict=True)),
     )
 

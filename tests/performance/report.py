@@ -6,12 +6,16 @@ A run directory is written with made-up records; then the command runs in a proc
 """
 
 import argparse
+import resource
 import subprocess
 import sys
 import tempfile
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+
+import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
@@ -21,6 +25,8 @@ from cai_eval.contracts import Results
 from cai_eval.study.store import RunDirectory
 
 LIMIT = 10.0  #: seconds
+PLACE = ["rung", "parameters", "intervention", "seed", "benchmark"]
+PLACE = ("rung", "parameters", "intervention", "seed", "benchmark")  #: where a plan has a cell
 
 
 def write(results: Results, path: Path) -> None:
@@ -39,20 +45,31 @@ def write(results: Results, path: Path) -> None:
             "rungs": [
                 {"label": row.rung, "model": row.model, "parameters": row.parameters} for row in rungs.itertuples()
             ],
-            "cells": list(results.cells.index),
+            "cells": [
+                {"hash": cell, **{name: about(row)[name] for name in PLACE}} for cell, row in results.cells.iterrows()
+            ],
         }
     )
     for cell, row in results.cells.iterrows():
-        about = {name: value.item() if hasattr(value, "item") else value for name, value in row.items()}
         summary = {
-            **about,
+            **about(row),
             "hash": cell,
             "excluded": [],
-            "timed_items": about["items"],
-            "usage": {"cache_bytes": about["cache_bytes"]},
+            "timed_items": about(row)["items"],
+            "usage": {"cache_bytes": about(row)["cache_bytes"]},
             "metrics": [asdict(metric) for metric in results.metrics[row["benchmark"]]],
         }
         run.cell(str(cell)).publish(results.details(str(cell)), summary)
+
+
+def about(row: pd.Series) -> dict[str, Any]:
+    """A cell's row as JSON."""
+    return {str(name): value.item() if hasattr(value, "item") else value for name, value in row.items()}
+
+
+def plain(row: Any) -> dict[str, Any]:
+    """A row of a frame as JSON takes it."""
+    return {name: value.item() if hasattr(value, "item") else value for name, value in row.items()}
 
 
 def main() -> None:
@@ -67,11 +84,10 @@ def main() -> None:
         command = [str(Path(sys.executable).with_name("cai-eval")), "report", str(run)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
         seconds = time.perf_counter() - began
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
         size = (run / "report" / "index.html").stat().st_size / 2**20
-    cells = len(results.cells)
-    print(
-        f"{cells} cells of {items:,} items drawn in {seconds:.1f} s (limit {LIMIT:.0f} s); the page is {size:.1f} MiB"
-    )
+    print(f"{len(results.cells)} cells of {items:,} items drawn in {seconds:.1f} s; limit {LIMIT:.0f} s")
+    print(f"{used.ru_utime + used.ru_stime:.1f} s of CPU, {used.ru_maxrss / 2**10:.0f} MiB; the page is {size:.1f} MiB")
 
 
 if __name__ == "__main__":
