@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cai_eval.caches import cache_directory
 from cai_eval.models.files import ModelFiles, model_files, read_json, tensors
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def fingerprint(model: str) -> str:
     per user for unchanged files (path, size, times). Raises UserError where a file is missing or damaged.
     """
     files = model_files(model)
-    note = _cache_directory() / "fingerprints" / _signature(files)
+    note = cache_directory() / "fingerprints" / _signature(files)
     known = _read(note)
     if known is None:
         known = _contents(files)
@@ -102,13 +103,6 @@ def _settled(files: ModelFiles) -> bool:
     """No file is so new that another write could leave it with the same times and size."""
     newest = max(path.stat().st_mtime for path in (*files.settings, *files.tokenizer, *files.weights))
     return time.time() - newest > 2.0
-
-
-def _cache_directory() -> Path:
-    given = os.environ.get("CAI_EVAL_CACHE")
-    if given:
-        return Path(given)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "cai-eval"
 
 
 def _read(note: Path) -> str | None:

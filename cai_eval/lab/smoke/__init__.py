@@ -1,4 +1,4 @@
-"""The smoke laboratory: three toys that are trained in seconds, so that a fresh clone has something to measure."""
+"""The smoke laboratory: three toys, trained in about a minute, so that a fresh clone has something to measure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class Smoke:
     """See `cai_eval.lab.Laboratory`. Models are "smoke/12k" and so on, by non-embedding parameters."""
 
     title = (
-        "smoke models: three toys of 12k–300k parameters, trained here in seconds on a made-up world; "
+        "smoke models: three toys of 12k–300k parameters, trained here in about a minute on a made-up world; "
         "not a benchmark of anybody's model"
     )
 
