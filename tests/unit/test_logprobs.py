@@ -292,13 +292,15 @@ def test_the_models_own_attention_is_put_back(llama):
     assert not llama.lm_head._forward_pre_hooks
 
 
-def test_bfloat16_is_no_worse_than_lm_evals(llama):
+@pytest.mark.parametrize("name", ["llama", "gpt2", "gpt_neox", "opt", "qwen2", "mistral"])
+def test_bfloat16_is_no_worse_than_lm_evals(name):
     from lm_eval.models.huggingface import HFLM
 
     tokenizer = transformers.PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer(WordLevel({"a": 0, "b": 1}, unk_token="a")), eos_token="a"
     )
-    half = copy.deepcopy(llama).to(torch.bfloat16)
+    config, options, *_ = (SHARED | ALONE)[name]
+    half = build(config, options).to(torch.bfloat16)
     targets = [Target(draw(50 + i, 60), 40) for i in range(24)]
     truth = np.array([sum(logprobs) for logprobs, _ in expected(half, PREFIX, targets)])
     ours = np.array([sum(s.logprobs) for s in Engine(half).logprobs(PREFIX, targets)])
