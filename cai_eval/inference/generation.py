@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .logprobs import Engine
 
 ROWS = 64  #: samples in the batch at once
+PLAIN_TOKENS = 16_384  #: of all prompts in the batch, where each row holds the prefix anew
 ANCHOR = 4  #: tokens of the prompt that are decoded with the sample, for the blank or the bytes between the two
 
 
@@ -58,6 +59,8 @@ def generate(
     """
     if sampling.max_tokens < 1:
         raise ValueError("max_tokens must be at least 1")
+    if not prompts:
+        return []
     generation = _Generation(engine, tokenizer, head, sampling, seed)
     rows = ROWS
     while True:
@@ -123,13 +126,14 @@ class _Generation:
 
     def _decoder(self, rows: Sequence[_Row], most: int) -> tuple[Decoder, int]:
         """A decoder for at most so many rows at a time, and how many first ids of each it holds already."""
-        model = self._engine.model
+        model, head = self._engine.model, self._head[:-1]
+        longest = max(len(row.ids) for row in rows)
         if self._engine.notice:
-            return PlainDecoder(model, self._head[:-1], most), 0
+            return PlainDecoder(model, head, max(1, min(most, PLAIN_TOKENS // (len(head) + longest)))), 0
         common = common_run([row.ids[:-1] for row in rows])
         shared = len(common) if len(common) >= SEGMENT_TOKENS else 0
-        stack = self._engine.segments(self._head[:-1])
-        tokens = max((len(row.ids) for row in rows), default=0) - shared + self._sampling.max_tokens
+        stack = self._engine.segments(head)
+        tokens = longest - shared + self._sampling.max_tokens
         return SharedDecoder(model, share(model, stack, common) if shared else stack, most, tokens), shared
 
     def _step(self, decoder: Decoder, active: Sequence[_Row]) -> None:
@@ -209,7 +213,7 @@ def compact(going: Sequence[int]) -> list[int]:
 
 def common_run(texts: Sequence[Ids]) -> Ids:
     """What all texts begin with: what the first and the last in order do."""
-    first, last = min(texts, default=()), max(texts, default=())
+    first, last = min(texts), max(texts)
     pairs = zip(first, last, strict=False)
     return first[: next((place for place, (a, b) in enumerate(pairs) if a != b), len(first))]
 

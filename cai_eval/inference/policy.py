@@ -56,7 +56,7 @@ class LanguageModelPolicy:
         answers = self._look_up(keys.values())
         missing = [e for e, key in keys.items() if key not in answers]
         targets = [Target(e.ids, e.start) for e in missing]
-        scores = self._engine.logprobs(self._encoder.head, targets)
+        scores = self._engine.logprobs(self._encoder.head, targets) if targets else []
         answers |= self._keep({keys[e]: [s.logprobs, s.greedy] for e, s in zip(missing, scores, strict=True)})
         scored = {e: Scored(tuple(answers[key][0]), answers[key][1]) for e, key in keys.items()}
         return [scored[e] for e in encoded]

@@ -154,6 +154,12 @@ def test_many_samples_of_a_prompt_are_those_of_few(monkeypatch: pytest.MonkeyPat
         assert [a.tokens for a in samples[:4]] == [b.tokens for b in first]
 
 
+def test_nothing_asked_is_nothing_computed() -> None:
+    engine = engine_of(SERVED["llama"])
+    assert generate(engine, Letters(), HEAD, [], Sampling(5), seed=0) == []
+    assert engine.usage.sent == 0
+
+
 def test_rows_hold_their_own_tokens_only() -> None:
     engine = engine_of(SERVED["llama"])
     stack = engine.segments(HEAD)

@@ -28,6 +28,7 @@ class NaiveEngine:
 
     @torch.no_grad()
     def logprobs(self, prefix: Sequence[int], sequences: Sequence[Target]) -> list[TokenScores]:
+        assert sequences, "a prefix alone is not worth computing"
         self.asked += len(sequences)
         scores = []
         for target in sequences:
