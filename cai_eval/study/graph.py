@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cai_eval import registry
-from cai_eval.contracts import Artefact, Kind, Policy, PolicySpec, Scorer, Source, Trainer
+from cai_eval.contracts import Artefact, Kind, Policy, PolicySpec, Prefix, Scorer, Source, Trainer
 from cai_eval.errors import UserError, unknown
 from cai_eval.study.suite import Intervention, Suite
 
@@ -29,6 +30,17 @@ def digest(content: Any) -> str:
     """sha256 of canonical JSON, 32 hex digits."""
     text = json.dumps(content, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@contextmanager
+def blame(plugin: str) -> Iterator[None]:
+    """What a plug-in raises while a study is planned, as one sentence that names it."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{plugin} fails with {type(error).__name__}: {error}; mend it or leave it out.") from error
 
 
 def policy_identity(spec: PolicySpec) -> dict[str, Any]:
@@ -145,7 +157,8 @@ class Graph:
     def alternatives(self, intervention: str) -> list[Mapping[str, Any]]:
         """The configs an intervention may run with, from the most wanted to the least."""
         part = self.part(intervention)
-        return list(registry.create("trainers", part.trainer, part.config).alternatives())
+        with blame(f"intervention {intervention!r}"):
+            return list(registry.create("trainers", part.trainer, part.config).alternatives())
 
     def lineage(self, intervention: str) -> list[str]:
         """The interventions that this one's nodes are made from, itself last. Raises UserError on a circle."""
@@ -173,7 +186,8 @@ class Graph:
         """
         part = self.part(intervention)
         trainer: Trainer = registry.create("trainers", part.trainer, part.config)
-        options = trainer.alternatives()
+        with blame(f"intervention {intervention!r}"):
+            options = trainer.alternatives()
         config = options[choice.get(intervention, 0)]
         if config is not options[0]:
             trainer = registry.create("trainers", part.trainer, config)
@@ -188,7 +202,8 @@ class Graph:
         draft = Node(trainer.output, name, trainer.version, dict(config), seed, inputs, artefact=None, final=False)
         key = digest([draft.hash, self.bases[rung].model])
         if key not in self._made:
-            self._made[key] = self._with_artefact(draft, trainer)
+            with blame(f"intervention {intervention!r}"):
+                self._made[key] = self._with_artefact(draft, trainer, self.bases[rung])
         return self._made[key]
 
     def settled(self, intervention: str) -> dict[str, int]:
@@ -235,17 +250,17 @@ class Graph:
             raise UserError(f"reference {reference!r} gives a {node.kind} where a {kind} is needed: name another.")
         return node
 
-    def _with_artefact(self, draft: Node, trainer: Trainer) -> Node:
+    def _with_artefact(self, draft: Node, trainer: Trainer, base: PolicySpec) -> Node:
         known = {slot: node.artefact for slot, node in draft.inputs.items()}
-        if trainer.instant:
-            given = {slot: artefact for slot, artefact in known.items() if artefact is not None}
+        given = {slot: artefact for slot, artefact in known.items() if artefact is not None}
+        if trainer.instant and len(given) == len(known):
             workshop = PlanningWorkshop(self.source, draft.seed, self.load_tokenizer)
             artefact = trainer.run(given, workshop)
             return replace(draft, artefact=artefact, final=all(node.final for node in draft.inputs.values()))
-        start = known.get("start")
-        if draft.kind == "policy" and isinstance(start, PolicySpec):
-            preview = replace(start, fingerprint=f"pending:{draft.hash}", prefix=type(start.prefix)())
-            return replace(draft, artefact=preview)
+        if draft.kind == "policy":
+            start = given.get("start", base)
+            model = start if isinstance(start, PolicySpec) else base
+            return replace(draft, artefact=replace(model, fingerprint=f"pending:{draft.hash}", prefix=Prefix()))
         return draft
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cai_eval.contracts import Benchmark, Item, PolicySpec
+from cai_eval.errors import UserError
 from cai_eval.study.graph import Node, digest
 
 
@@ -19,12 +20,16 @@ class Lengths:
 
 
 class Ruler:
-    """Measures one benchmark's items, once for each tokenizer, format and separator: nothing else matters."""
+    """Measures one benchmark's items, once for each tokenizer, format and separator: nothing else matters.
+
+    failures: item id → what the benchmark raised for it; its length is that of what was asked until then.
+    """
 
     def __init__(self, benchmark: Benchmark, items: Sequence[Item], load_tokenizer: Callable[[str], Any]) -> None:
         self.benchmark = benchmark
         self.items = items
         self.load_tokenizer = load_tokenizer
+        self.failures: dict[str, str] = {}
         self._known: dict[tuple[Any, ...], dict[str, Lengths]] = {}
 
     def lengths(self, spec: PolicySpec) -> Mapping[str, Lengths]:
@@ -57,8 +62,13 @@ class Ruler:
         measured = {}
         for item in self.items:
             dry.reset()
-            for _ in self.benchmark.evaluate(dry, [item]):
-                pass
+            try:
+                for _ in self.benchmark.evaluate(dry, [item]):
+                    pass
+            except UserError:
+                raise
+            except Exception as error:  # the run will make it a record with an error
+                self.failures[item.id] = f"{type(error).__name__}: {error}"
             measured[item.id] = Lengths(dry.longest, dry.total)
         return measured
 

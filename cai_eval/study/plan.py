@@ -18,7 +18,7 @@ from typing import Any
 from cai_eval import registry
 from cai_eval.contracts import Benchmark, Item, PolicySpec, Source
 from cai_eval.errors import UserError
-from cai_eval.study.graph import Graph, Node, digest
+from cai_eval.study.graph import Graph, Node, blame, digest
 from cai_eval.study.lengths import Ruler
 from cai_eval.study.suite import Measurement, Suite
 
@@ -101,19 +101,19 @@ def make_plan(
 ) -> Plan:
     """Lay out a study.
 
-    bases: smallest first. interventions, benchmarks: names in the suite, all of them by default. limit: items a
-    benchmark, drawn by hash so that a smaller limit is a subset of a larger one. seed: of training and of generation.
-    settings: what else changes answers (dtype), part of each cell's hash.
-    Raises UserError where nothing is left to run.
+    bases: smallest first. interventions, benchmarks: names in the suite, all of them by default; they stand in the
+    suite's order, so that a base stays the base. limit: items a benchmark, drawn by hash so that a smaller limit is a
+    subset of a larger one. seed: of training and of generation. settings: what else changes answers (dtype), part of
+    each cell's hash. Raises UserError where nothing is left to run or a plug-in fails.
     """
-    chosen = tuple(interventions or suite.interventions)
+    chosen = tuple(name for name in suite.interventions if name in (interventions or suite.interventions))
     graph = Graph(suite, [base.policy for base in bases], source, load_tokenizer, seed)
     for intervention in chosen:
         graph.lineage(intervention)  # refuses circles before anything walks them
     cells: list[Cell] = []
     skipped: list[Skipped] = []
     notes: list[str] = []
-    for name in benchmarks or suite.benchmarks:
+    for name in (name for name in suite.benchmarks if name in (benchmarks or suite.benchmarks)):
         progress(f"planning {name}")
         planner = _Planner(graph, bases, chosen, name, suite.benchmarks[name], limit)
         cells += planner.cells({"seed": seed, **(settings or {})})
@@ -124,9 +124,25 @@ def make_plan(
     if not cells:
         reasons = "; ".join(dict.fromkeys(skip.reason for skip in skipped))
         raise UserError(
-            f"nothing is left to run ({reasons}): take models with a larger context, or fewer interventions."
+            f"nothing is left to run: {reasons or 'no intervention is one that a benchmark can be put to'}; take "
+            "models with a larger context, or other interventions."
         )
-    return Plan(suite, tuple(bases), chosen, tuple(cells), tuple(skipped), tuple(notes))
+    return Plan(suite, tuple(bases), chosen, tuple(cells), tuple(skipped), tuple(dict.fromkeys(notes)))
+
+
+@dataclass(frozen=True)
+class _Room:
+    """What a prefix and the longest item need of a rung's context, in tokens. label: of the prefix."""
+
+    rung: str
+    label: str
+    prefix: int
+    item: int
+    context: int
+
+    @property
+    def shortage(self) -> int:
+        return self.prefix + self.item - self.context
 
 
 class _Planner:
@@ -146,10 +162,14 @@ class _Planner:
         self.interventions = interventions
         self.name = name
         self.part = part
-        self.benchmark: Benchmark = registry.create("benchmarks", part.benchmark, part.config)
-        self.asked = limited(self.benchmark.items(graph.source), limit)
+        with blame(f"benchmark {name!r}"):
+            self.benchmark: Benchmark = registry.create("benchmarks", part.benchmark, part.config)
+            self.asked = limited(self.benchmark.items(graph.source), limit)
         if not self.asked:
             raise UserError(f"benchmark {name!r} has no items: check its config and its data.")
+        ids = [item.id for item in self.asked]
+        if len(set(ids)) < len(ids):
+            raise UserError(f"benchmark {name!r} gives two items one id, {max(ids, key=ids.count)!r}: mend its items.")
         self.ruler = Ruler(self.benchmark, self.asked, graph.load_tokenizer)
         self.policies = [name for name in interventions if graph.node(name, 0, {}).kind == "policy"]
         self.skipped: list[Skipped] = []
@@ -159,7 +179,7 @@ class _Planner:
         kept = self.asked
         choice: dict[str, int] = {}
         left_out: set[str] = set()
-        if "policy" in self.benchmark.accepts:
+        if "policy" in self.benchmark.accepts and self.policies:
             kept = self.fitting()
             choice, left_out = self.choice(kept)
         excluded = tuple(sorted({item.id for item in self.asked} - {item.id for item in kept}))
@@ -174,8 +194,7 @@ class _Planner:
             if intervention in left_out:
                 continue
             for position, base in enumerate(self.bases):
-                for run in range(self.graph.part(intervention).seeds):
-                    node = self.graph.node(intervention, position, choice, run)
+                for run, node in enumerate(self.runs(intervention, position, choice)):
                     if node.kind not in self.benchmark.accepts:
                         continue
                     yield Cell(
@@ -193,22 +212,38 @@ class _Planner:
                         hash=digest({"node": node.hash, **identity}),
                     )
 
+    def runs(self, intervention: str, position: int, choice: Mapping[str, int]) -> list[Node]:
+        """The nodes of an intervention at a rung, one for each training seed; one alone where nothing is trained."""
+        seeds = range(self.graph.part(intervention).seeds)
+        nodes = {node.hash: node for node in (self.graph.node(intervention, position, choice, run) for run in seeds)}
+        if len(nodes) < len(seeds):
+            self.notes.append(f"{intervention} has no training of its own: its {len(seeds)} seeds count as one.")
+        return list(nodes.values())
+
     def fitting(self) -> list[Item]:
         """The items that fit every rung's context without a prefix, in each format that the study uses."""
-        room = min(base.policy.context for base in self.bases)
         formats = sorted({self.graph.node(name, 0, {}).policy.format for name in self.policies})
-        bare = [self.ruler.lengths(replace(base.policy, format=form)) for base in self.bases for form in formats]
-        worst = {item.id: max(lengths[item.id].longest for lengths in bare) for item in self.asked}
-        kept = [item for item in self.asked if worst[item.id] <= room]
+        bare = [replace(base.policy, format=form) for base in self.bases for form in formats]
+        over = {
+            item.id: max(self.ruler.lengths(spec)[item.id].longest - spec.context for spec in bare)
+            for item in self.asked
+        }
+        kept = [item for item in self.asked if over[item.id] <= 0]
+        room = min(spec.context for spec in bare)
         if not kept:
             raise UserError(
-                f"no item of {self.name!r} fits a context of {room} tokens (the shortest needs {min(worst.values())}): "
-                "take models with a larger context or leave the benchmark out."
+                f"no item of {self.name!r} fits in every model's context (the smallest has {room:,} tokens, "
+                f"{min(over.values()):,} too few): take models with a larger context or leave the benchmark out."
             )
         if len(kept) < len(self.asked):
             self.notes.append(
-                f"{self.name}: {len(self.asked) - len(kept)} of {len(self.asked)} items need more than the {room} "
-                "tokens of the smallest context; they are left out at every size."
+                f"{self.name}: {len(self.asked) - len(kept)} of {len(self.asked)} items do not fit in every model's "
+                f"context (the smallest has {room:,} tokens); they are left out at every size."
+            )
+        if self.ruler.failures:
+            self.notes.append(
+                f"{self.name}: {len(self.ruler.failures)} of {len(self.asked)} items cannot be asked "
+                f"({next(iter(self.ruler.failures.values()))})."
             )
         return kept
 
@@ -221,37 +256,41 @@ class _Planner:
             options = len(self.graph.alternatives(chooser))
             followers = [name for name, lineage in lineages.items() if chooser in lineage]
             for choice[chooser] in range(options):
-                if all(self.shortage(follower, choice, items) <= 0 for follower in followers):
+                if all(self.room(follower, choice, items).shortage <= 0 for follower in followers):
                     if choice[chooser] and chooser in self.policies:
                         label = self.graph.node(chooser, 0, choice).policy.prefix.label
                         self.notes.append(
                             f"{self.name}: {label} for {chooser}, the most that fits every model and item."
                         )
                     break
-        shortages = {name: self.shortage(name, choice, items) for name in known}
+        rooms = {name: self.room(name, choice, items) for name in known}
         left_out = set()
         for name, lineage in lineages.items():
             reason = ""
-            if shortages[name] > 0:
-                reason = f"its longest item is {shortages[name]} tokens over the smallest context"
+            room = rooms[name]
+            if room.shortage > 0:
+                even = "even " if choice[name] else ""
+                prefix = f"{even}{room.label} ({room.prefix:,} tokens) and " if room.prefix else ""
+                reason = (
+                    f"{prefix}its longest item ({room.item:,} tokens) are more than the {room.context:,} tokens that "
+                    f"{room.rung} can read"
+                )
             elif self.graph.node(name, 0, choice).final:  # a control of what does not fit controls nothing
-                reason = next((f"{part} does not fit" for part in lineage if shortages[part] > 0), "")
+                reason = next((f"{part} does not fit" for part in lineage if rooms[part].shortage > 0), "")
             if reason:
                 left_out.add(name)
                 self.skipped.append(Skipped(name, self.name, reason))
         return choice, left_out
 
-    def shortage(self, intervention: str, choice: Mapping[str, int], items: Sequence[Item]) -> int:
-        """By how many tokens the longest item overruns the context behind this prefix, at the worst rung."""
-        nodes = [self.graph.node(intervention, position, choice) for position in range(len(self.bases))]
-        return max(
-            (
-                len(node.policy.prefix.ids) + self.ruler.longest(node, items) - node.policy.context
-                for node in nodes
-                if node.kind == "policy"
-            ),
-            default=0,
-        )
+    def room(self, intervention: str, choice: Mapping[str, int], items: Sequence[Item]) -> _Room:
+        """What this prefix and the longest item need, at the rung where they fit worst."""
+        rooms = []
+        for position, base in enumerate(self.bases):
+            node = self.graph.node(intervention, position, choice)
+            if node.kind == "policy":
+                prefix, item = node.policy.prefix, self.ruler.longest(node, items)
+                rooms.append(_Room(base.label, prefix.label, len(prefix.ids), item, node.policy.context))
+        return max(rooms, key=lambda room: room.shortage, default=_Room("", "", 0, 0, 0))
 
 
 def limited(items: Sequence[Item], limit: int | None) -> list[Item]:

@@ -32,6 +32,8 @@ def provenance(directory: RunDirectory, manifest: Mapping[str, Any]) -> dict[str
     keys = ("suite", "ladder", "laboratory", "settings", "environment", "rungs", "notes", "skipped")
     about = {key: manifest[key] for key in keys if key in manifest}
     about["rungs"] = [{**rung, "prefix": None} for rung in manifest["rungs"]]
-    summaries = (directory.cell(cell).summary() or {} for cell in manifest["cells"])
-    about["failed"] = [{**summary, "reason": summary["failure"]} for summary in summaries if summary.get("failure")]
+    summaries = ((entry, directory.cell(entry["hash"]).summary() or {}) for entry in manifest["cells"])
+    about["failed"] = [
+        {**entry, "reason": summary["failure"]} for entry, summary in summaries if summary.get("failure")
+    ]
     return about

@@ -10,7 +10,7 @@ import pandas as pd
 
 from cai_eval.contracts import Metric, Record, Results
 from cai_eval.errors import UserError
-from cai_eval.study.store import RunDirectory
+from cai_eval.study.store import CellDirectory, RunDirectory
 
 _SCORE = "score."
 
@@ -20,7 +20,8 @@ def load_results(paths: Sequence[Path]) -> Results:
     cells: dict[str, dict[str, Any]] = {}
     frames: list[pd.DataFrame] = []
     metrics: dict[str, list[Metric]] = {}
-    runs: dict[str, RunDirectory] = {}
+    directories: dict[str, CellDirectory] = {}
+    entries: list[dict[str, Any]] = []
     interventions: dict[str, str] = {}
     laboratory = ""
     for path in paths:
@@ -29,21 +30,24 @@ def load_results(paths: Sequence[Path]) -> Results:
         laboratory = laboratory or manifest.get("laboratory", "")
         parts = manifest["suite"]["interventions"]
         interventions |= {name: parts.get(name, {}).get("title", "") or name for name in manifest["interventions"]}
-        for cell_hash in manifest["cells"]:
-            cell = run.cell(cell_hash)
+        for entry in manifest["cells"]:
+            cell = run.cell(entry["hash"])
             summary = cell.summary()
-            if summary is None or summary.get("failure") or cell_hash in cells:
+            if summary is None or summary.get("failure") or entry in entries:
                 continue
-            cells[cell_hash] = _row(summary, manifest)
-            frames.append(_long(cell.frame(), cell_hash))
-            metrics.setdefault(summary["benchmark"], [Metric(**metric) for metric in summary["metrics"]])
-            runs[cell_hash] = run
+            # two points of a study with one policy (two names of it) share their records, not their place
+            key = entry["hash"] if entry["hash"] not in cells else f"{entry['hash']}.{len(entries)}"
+            entries.append(entry)
+            cells[key] = _row(entry, summary, manifest)
+            frames.append(_long(cell.frame(), key))
+            metrics.setdefault(entry["benchmark"], [Metric(**metric) for metric in summary["metrics"]])
+            directories[key] = cell
     if not cells:
         where = ", ".join(str(path) for path in paths)
         raise UserError(f"no cell of {where} is finished: run `cai-eval run` there first.")
 
-    def details(cell_hash: str) -> Sequence[Record]:
-        return runs[cell_hash].cell(cell_hash).records()
+    def details(key: str) -> Sequence[Record]:
+        return directories[key].records()
 
     table = pd.DataFrame.from_dict(cells, orient="index").rename_axis("cell")
     records = pd.concat(frames, ignore_index=True)
@@ -52,18 +56,14 @@ def load_results(paths: Sequence[Path]) -> Results:
     return Results(records, table, metrics, details, interventions, laboratory)
 
 
-def _row(summary: dict[str, Any], manifest: dict[str, Any]) -> dict[str, Any]:
-    model = next((rung["model"] for rung in manifest["rungs"] if rung["label"] == summary["rung"]), summary["rung"])
+def _row(entry: dict[str, Any], summary: dict[str, Any], manifest: dict[str, Any]) -> dict[str, Any]:
+    """entry: where the run's last plan has the cell; its names may be other ones than when it was computed."""
     usage = summary.get("usage", {})
+    measured = ("format", "label", "prefix_tokens", "tokens", "items", "errors", "seconds", "timed_items", "source")
     return {
-        **{
-            key: summary[key]
-            for key in (
-                *("rung", "parameters", "intervention", "seed", "benchmark", "format", "label"),
-                *("prefix_tokens", "tokens", "items", "errors", "seconds", "timed_items", "source"),
-            )
-        },
-        "model": model,
+        **{key: entry[key] for key in ("rung", "parameters", "intervention", "seed", "benchmark")},
+        **{key: summary[key] for key in measured},
+        "model": next(rung["model"] for rung in manifest["rungs"] if rung["label"] == entry["rung"]),
         "excluded": len(summary["excluded"]),
         "cache_bytes": usage.get("cache_bytes", 0),
         "sent_tokens": usage.get("sent_tokens", 0),
@@ -71,9 +71,9 @@ def _row(summary: dict[str, Any], manifest: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _long(frame: pd.DataFrame, cell_hash: str) -> pd.DataFrame:
+def _long(frame: pd.DataFrame, cell: str) -> pd.DataFrame:
     scores = [name for name in frame.columns if name.startswith(_SCORE)]
     long = frame.melt(["item", "cluster", "category"], scores, "metric", "value").dropna(subset=["value"])
     long["metric"] = long["metric"].str.removeprefix(_SCORE)
-    long.insert(0, "cell", cell_hash)
+    long.insert(0, "cell", cell)
     return long

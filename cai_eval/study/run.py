@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import time
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from cai_eval import registry
@@ -42,7 +43,7 @@ class Listener:
 
 @dataclass(frozen=True)
 class Outcome:
-    """computed and reused: cells. failures: cell or node → one sentence."""
+    """computed and reused: cells. failures: cell → one sentence."""
 
     computed: int
     reused: int
@@ -65,10 +66,17 @@ def run_plan(
     runner = _Runner(directory, models, source, listener)
     with directory.lock():
         directory.write_manifest({**about, **manifest(plan)})
-        todo = [cell for cell in plan.cells if not directory.cell(cell.hash).finished()]
+        todo = unfinished(plan, directory)
         for cell in todo:
             runner.run(cell)
-    return Outcome(len(todo), len(plan.cells) - len(todo), runner.failures)
+    failed = len(runner.failures)
+    return Outcome(len(todo) - failed, len(plan.cells) - len(todo), runner.failures)
+
+
+def unfinished(plan: Plan, directory: RunDirectory) -> list[Cell]:
+    """The cells to compute, each once: two points of the plan with one policy have one cell."""
+    cells = {cell.hash: cell for cell in reversed(plan.cells)}
+    return [cell for cell in plan.cells if cell is cells[cell.hash] and not directory.cell(cell.hash).finished()]
 
 
 def manifest(plan: Plan) -> dict[str, Any]:
@@ -77,7 +85,7 @@ def manifest(plan: Plan) -> dict[str, Any]:
         "suite": plan.suite.model_dump(mode="json"),
         "interventions": list(plan.interventions),
         "rungs": [{"label": base.label, **asdict(base.policy)} for base in plan.bases],
-        "cells": [cell.hash for cell in plan.cells],
+        "cells": [{"hash": cell.hash, **place(cell)} for cell in plan.cells],
         "skipped": [asdict(skip) for skip in plan.skipped],
         "notes": list(plan.notes),
     }
@@ -102,7 +110,8 @@ class _Runner:
             raise
         except Exception as error:
             failure = f"{type(error).__name__}: {error}"
-            self.failures[f"{cell.rung}, {cell.intervention}, {cell.benchmark}"] = failure
+            seed = f", seed {cell.run}" if cell.run else ""
+            self.failures[f"{cell.rung}, {cell.intervention}, {cell.benchmark}{seed}"] = failure
             store.fail({**summary, "failure": failure, "traceback": traceback.format_exc()})
             self.listener.finished(cell, failure)
         else:
@@ -141,7 +150,7 @@ class _Runner:
 
     def evaluate(self, cell: Cell, artefact: Artefact, store: CellDirectory, summary: dict[str, Any]) -> None:
         benchmark: Benchmark = registry.create("benchmarks", cell.plugin, cell.config)
-        records = store.resume()
+        records = store.resume([item.id for item in cell.items])
         subject = self.models.subject(artefact)
         before = self.models.usage(artefact)
         summary["notice"] = self.models.notice(artefact)
@@ -169,7 +178,8 @@ class _Runner:
             },
             "metrics": [asdict(metric) for metric in benchmark.metrics()],
         }
-        if records and all(record.error for record in records):
+        if all(record.error for record in records):
+            store.restart()
             raise RuntimeError(f"every item failed, the first with: {records[0].error}")
         store.publish(records, summary)
 
@@ -189,7 +199,24 @@ def evaluate_batch(benchmark: Benchmark, subject: Policy | Scorer, items: Sequen
         return [record for item in items for record in evaluate_batch(benchmark, subject, [item])]
     if [record.item for record in records] != [item.id for item in items]:
         raise RuntimeError(f"benchmark {benchmark.name!r} did not give one record for each item, in order")
-    return records
+    return [checked(record) for record in records]
+
+
+def checked(record: Record) -> Record:
+    """The record, or one that says that a score is not a number: no model is credited for NaN."""
+    wrong = [name for name, score in record.scores.items() if math.isnan(score)]
+    return replace(record, scores={}, error=f"{' and '.join(wrong)} is not a number") if wrong else record
+
+
+def place(cell: Cell) -> dict[str, Any]:
+    """Where a study has the cell, by the names that its suite and ladder use."""
+    return {
+        "rung": cell.rung,
+        "parameters": cell.parameters,
+        "intervention": cell.intervention,
+        "seed": cell.run,
+        "benchmark": cell.benchmark,
+    }
 
 
 def cell_summary(cell: Cell, source: Source) -> dict[str, Any]:
@@ -198,11 +225,7 @@ def cell_summary(cell: Cell, source: Source) -> dict[str, Any]:
     spec = policy if isinstance(policy, PolicySpec) else None
     return {
         "hash": cell.hash,
-        "rung": cell.rung,
-        "parameters": cell.parameters,
-        "intervention": cell.intervention,
-        "seed": cell.run,
-        "benchmark": cell.benchmark,
+        **place(cell),
         "format": spec.format if spec else "",
         "label": spec.prefix.label if spec else "",
         "prefix_tokens": len(spec.prefix.ids) if spec else 0,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cai_eval.contracts import PolicySpec, Source
+from cai_eval.errors import UserError
 from cai_eval.study.graph import digest
 from cai_eval.study.plan import Base, Plan, make_plan
 from cai_eval.study.suite import load_suite
@@ -57,9 +59,16 @@ def prepare(
     from cai_eval.models import ladder as ladders
     from cai_eval.models.loading import choose_device, choose_dtype
 
+    if order.models and order.ladder:
+        raise UserError("--models takes the place of a ladder: give one of the two.")
     suite = load_suite(order.suite).extended(order.interventions or (), order.benchmarks or ())
     ladder = ladders.from_models(order.models) if order.models else ladders.load_ladder(order.ladder or suite.ladder)
     laboratory = lab.find(ladder.source) if ladder.source != "published" else None
+    if laboratory and order.data:
+        raise UserError(
+            f"ladder {ladder.name!r} answers items of its own world, not those in --data: choose other models with "
+            "--models or --ladder, or leave --data out."
+        )
     source: Source = laboratory.source() if laboratory else PublishedSource(order.data)
     paths = [laboratory.model(rung.model, progress) if laboratory else rung.model for rung in ladder.rungs]
     bases = []
@@ -84,13 +93,12 @@ def prepare(
 
 
 def default_out(order: Order, session: Session) -> Path:
-    """runs/<suite>-<ladder>, with a hash where the order narrows the suite: the same order, the same place."""
-    name = f"{session.plan.suite.name}-{session.ladder}"
-    if order.models:
-        name = f"{session.plan.suite.name}-" + "-".join(base.label for base in session.plan.bases)[:60]
+    """runs/<suite>-<ladder>, with a hash where the order is more than these: the same order, the same place."""
+    models = "-".join(base.label for base in session.plan.bases) if order.models else session.ladder
+    name = re.sub(r"[^\w.-]+", "-", f"{session.plan.suite.name}-{models}")[:80].strip(".-")
     asked: Sequence[Any] = (
-        *(order.interventions, order.benchmarks, order.limit, order.seed, order.dtype),
-        Path(order.suite).suffix and order.suite,
+        *(order.models, order.interventions, order.benchmarks, order.limit, order.seed, order.dtype),
+        *(name if Path(name or "").suffix else None for name in (order.suite, order.ladder)),
     )
     return Path("runs") / (f"{name}-{digest(asked)[:6]}" if any(asked) else name)
 

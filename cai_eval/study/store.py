@@ -1,7 +1,7 @@
 """The run directory: what is on disk after each step, and what a kill then leaves.
 
     run.json                      resolved suite, versions, hardware, seeds, and the plan's cells
-    cells/<hash>/journal.jsonl    records of an unfinished cell, appended and synced batch by batch
+    cells/<hash>/journal.jsonl    records of an unfinished cell, appended and synced batch by batch; a CRC leads a line
     cells/<hash>/records.parquet  all records of a finished cell; published by rename
     cells/<hash>/cell.json        what the cell was and how it went; written last, so its presence means "finished"
     artefacts/<hash>/             what a trainer made; `artefact.json` is written last
@@ -19,6 +19,7 @@ import fcntl
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -126,8 +127,8 @@ class RunDirectory:
         folder = self.artefact_directory(node_hash)
         data = artefact_json(artefact)
         for key in ("model", "path"):
-            if key in data and Path(data[key]).is_relative_to(folder):
-                data[key] = str(Path(data[key]).relative_to(folder))
+            if key in data and Path(data[key]).is_relative_to(self.path):
+                data[key] = os.path.relpath(data[key], folder)
         publish_json(folder / "artefact.json", {"artefact": data, "lineage": dict(lineage)})
 
 
@@ -145,23 +146,29 @@ class CellDirectory:
         summary = self.summary()
         return summary is not None and not summary.get("failure")
 
-    def resume(self) -> list[Record]:
-        """The records in the journal; a torn last line is cut off the file."""
+    def resume(self, items: Sequence[str]) -> list[Record]:
+        """The journal's records of the first of `items`; from the first torn, damaged or foreign line on, it is cut."""
         journal = self.path / "journal.jsonl"
         if not journal.exists():
             return []
-        records, good = [], 0
+        records: list[Record] = []
+        good = 0
         with open(journal, "rb") as handle:
-            for line in handle:
-                try:
-                    if not line.endswith(b"\n"):
-                        break
-                    records.append(Record(**json.loads(line)))
-                except (ValueError, TypeError):
+            for line, item in zip(handle, items, strict=False):
+                checksum, _, content = line.partition(b" ")
+                if checksum != _checksum(content):
                     break
+                record = Record(**json.loads(content))
+                if record.item != item:
+                    break
+                records.append(record)
                 good += len(line)
         os.truncate(journal, good)
         return records
+
+    def restart(self) -> None:
+        """Forget the journal: the next run computes every item again."""
+        (self.path / "journal.jsonl").unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def journal(self) -> Iterator[Journal]:
@@ -201,10 +208,11 @@ class CellDirectory:
 
     def frame(self, columns: Sequence[str] | None = None) -> Any:
         """The records as a pandas frame with one `score.<metric>` column a metric."""
-        import pandas as pd
+        import pyarrow.parquet as pq
 
         try:
-            return pd.read_parquet(self.path / "records.parquet", columns=columns)
+            path = self.path / "records.parquet"
+            return pq.read_table(path, columns=columns, page_checksum_verification=True).to_pandas()
         except Exception as error:
             raise UserError(
                 f"{str(self.path / 'records.parquet')!r} cannot be read ({type(error).__name__}): delete the folder "
@@ -219,10 +227,14 @@ class Journal:
         self._handle = handle
 
     def add(self, records: Sequence[Record]) -> None:
-        lines = "".join(json.dumps(asdict(record), default=_plain) + "\n" for record in records)
-        self._handle.write(lines.encode("ascii"))
+        contents = [json.dumps(asdict(record), default=_plain).encode("ascii") + b"\n" for record in records]
+        self._handle.write(b"".join(_checksum(content) + b" " + content for content in contents))
         self._handle.flush()
         os.fsync(self._handle.fileno())
+
+
+def _checksum(content: bytes) -> bytes:
+    return b"%08x" % zlib.crc32(content)
 
 
 def write_records(path: Path, records: Sequence[Record]) -> None:
@@ -240,7 +252,7 @@ def write_records(path: Path, records: Sequence[Record]) -> None:
         values = [float(record.scores.get(name, "nan")) for record in records]
         columns[_SCORE + name] = pa.array(values, pa.float64())
     temporary = path.with_name(path.name + ".tmp")
-    pq.write_table(pa.table(columns), temporary, compression="zstd")
+    pq.write_table(pa.table(columns), temporary, compression="zstd", write_page_checksum=True)
     _replace(temporary, path)
 
 

@@ -40,7 +40,7 @@ def run(tmp_path, data_dir, suite, name, kills):
     done = subprocess.run([*program, "--", *arguments], capture_output=True, text=True, env=environment, timeout=280)
     assert done.returncode == 0, done.stderr
     directory = RunDirectory.read(tmp_path / name)
-    cells = directory.manifest()["cells"]
+    cells = [entry["hash"] for entry in directory.manifest()["cells"]]
     batches = (tmp_path / f"{name}.count").stat().st_size
     return {cell: directory.cell(cell).records() for cell in cells}, int(done.stdout), batches, directory
 

@@ -50,7 +50,7 @@ def bases(model, *contexts):
 
 
 def plan(suite, bases, rows=STORIES, **options):
-    return make_plan(suite, bases, RowsSource(rows), load_tokenizer, **options)
+    return make_plan(suite, bases, RowsSource({"lambada": rows}), load_tokenizer, **options)
 
 
 def test_one_number_of_conversations_for_the_whole_ladder(model, prompt):
@@ -131,7 +131,7 @@ def test_the_later_trainers_fit(model, prompt, tmp_path, monkeypatch):
     }
     ladder = bases(model, 4096, 4096)
     study = suite(prompt, **chain)
-    graph = Graph(study, [base.policy for base in ladder], RowsSource(STORIES), load_tokenizer)
+    graph = Graph(study, [base.policy for base in ladder], RowsSource({"lambada": STORIES}), load_tokenizer)
     distilled = graph.node("context-distillation", 0, {})
     assert distilled.inputs["start"].policy.fingerprint == "f0"
     assert distilled.inputs["teacher"].policy.fingerprint == "f1"

@@ -37,7 +37,7 @@ def study(model, interventions=None, **options):
     )
     models = Models(device="cpu", dtype="float32")
     base = Base("tiny", PolicySpec(model, fingerprint(model), 1000, 512))
-    source = RowsSource(ROWS)
+    source = RowsSource({"lambada": ROWS})
     return make_plan(suite, [base], source, models.tokenizer, **options), models, source
 
 
