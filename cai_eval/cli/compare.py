@@ -31,13 +31,15 @@ def command(runs: tuple[Path, ...], as_json: bool) -> None:
         box=None,
         pad_edge=False,
     )
+    for column in table.columns:
+        column.overflow = "fold"
     for row in frame.itertuples():
         table.add_row(
             *(row.run, row.rung, row.intervention, row.benchmark, f"{row.before:.3f}", f"{row.after:.3f}"),
             *(f"{row.change:+.3f}", f"{row.low:+.3f} … {row.high:+.3f}", f"{row.p_adjusted:.3g}"),
             *(f"{row.detectable:.3f}", str(row.items)),
         )
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     console.print(table)
     console.print(
         "change: this run minus the first, on items that both have; p two-sided, Benjamini–Hochberg adjusted over "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,11 +17,12 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from cai_eval.study.cost import arithmetic_rate, work
 from cai_eval.study.graph import Node
 from cai_eval.study.plan import Cell, Plan
-from cai_eval.study.run import Listener, Outcome
+from cai_eval.study.run import Listener, Outcome, unfinished
 from cai_eval.study.session import Session
 from cai_eval.study.store import RunDirectory
 
@@ -43,34 +44,47 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
+def counted(number: int, thing: str) -> str:
+    """1, "cell" → "1 cell"."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
+NAMES = ("benchmark", "intervention")
+
+
+def table_of(*columns: str) -> Table:
+    """An empty table; names are never cut short, numbers stand on the right."""
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        name = column in {*NAMES, "prefix"}
+        table.add_column(column, justify="left" if name else "right", overflow="fold", no_wrap=column in NAMES)
+    return table
+
+
 class Display:
     """The terminal of one command."""
 
     def __init__(self) -> None:
-        self.console = Console(stderr=True, highlight=False)
+        self.console = Console(stderr=True, highlight=False, markup=False, emoji=False)  # names are a user's own
 
     def notice(self, text: str) -> None:
         """One line that a reader should not miss."""
-        self.console.print(f"[yellow]note[/] {text}", soft_wrap=True)
+        self.console.print(Text.assemble(("note", "yellow"), " ", text), soft_wrap=True)
 
     @contextmanager
     def status(self, text: str) -> Iterator[Callable[[str], None]]:
         """A spinner; yields a function that changes its text."""
-        with self.console.status(text) as status:
-            yield lambda note: status.update(note)
+        with self.console.status(Text(text)) as status:
+            yield lambda note: status.update(Text(note))
 
     def plan(self, session: Session, directory: RunDirectory) -> None:
         """Cells, tokens, what is done already, and everything that is left out and why."""
         plan = session.plan
         suite = plan.suite
-        self.console.print(f"[bold]{suite.title}[/] ({suite.name}, ladder {session.ladder})")
+        self.console.print(Text.assemble((suite.title, "bold"), f" ({suite.name}, ladder {session.ladder})"))
         if session.laboratory:
             self.console.print(session.laboratory, style="yellow", soft_wrap=True)
-        table = Table(
-            "benchmark", "intervention", "prefix", "items", "tokens", "models", "done", box=None, pad_edge=False
-        )
-        for column in table.columns[3:]:
-            column.justify = "right"
+        table = table_of(*NAMES, "prefix", "items", "tokens", "models", "done")
         for benchmark in dict.fromkeys(cell.benchmark for cell in plan.cells):
             for intervention in plan.interventions:
                 cells = [c for c in plan.cells if (c.benchmark, c.intervention) == (benchmark, intervention)]
@@ -83,11 +97,11 @@ class Display:
                         *(str(len(cells)), f"{done}/{len(cells)}"),
                     )
         self.console.print(table)
-        todo = [cell for cell in plan.cells if not directory.cell(cell.hash).finished()]
+        todo = unfinished(plan, directory)
         if todo:
             least = sum(map(work, todo)) / arithmetic_rate(session.device, session.dtype)
             self.console.print(
-                f"{len(todo)} cells to compute, at least {duration(least)} of arithmetic on {session.device}"
+                f"{counted(len(todo), 'cell')} to compute, at least {duration(least)} of arithmetic on {session.device}"
             )
         models = ", ".join(f"{base.label} ({size(base.policy.parameters)})" for base in plan.bases)
         self.console.print(f"models: {models}; sizes are non-embedding parameters", soft_wrap=True)
@@ -97,10 +111,14 @@ class Display:
             self.notice(f"{skip.intervention} on {skip.benchmark} is left out: {skip.reason}.")
 
     @contextmanager
-    def running(self, plan: Plan) -> Iterator[Listener]:
-        """Live progress over all cells, by items."""
+    def running(self, plan: Plan, directory: RunDirectory) -> Iterator[Listener]:
+        """Live progress over the cells to compute, by arithmetic; where nothing can move, one line a cell."""
+        todo = unfinished(plan, directory)
+        if not self.console.is_terminal:
+            yield _Lines(len(todo), self.console.print, self.notice)
+            return
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
             TaskProgressColumn(),
             TimeElapsedColumn(),
@@ -108,20 +126,28 @@ class Display:
             TimeRemainingColumn(),
         )
         with Progress(*columns, console=self.console, transient=True) as progress:
-            yield _Bars(progress, plan, self.notice)
+            yield _Bars(progress, todo, self.notice)
 
     def outcome(self, run: Path, outcome: Outcome, report: Path) -> None:
         """Scores with their intervals, what is significant, what failed, and where the page lies."""
         self.console.print(score_table(run))
         self.console.print(
-            "± is half a 95 % interval; ▼ a loss and ▲ a gain against the first intervention, one-sided, "
+            "in brackets the 95 % interval; ▼ a loss and ▲ a gain against the first intervention, one-sided, "
             "Benjamini–Hochberg adjusted over this table at 5 %.",
             style="dim",
         )
-        self.console.print(f"{outcome.computed} cells computed, {outcome.reused} reused.")
+        self.console.print(f"{counted(outcome.computed, 'cell')} computed, {outcome.reused} reused.")
+        self.console.print(Text.assemble("report: ", (str(report), "bold")), soft_wrap=True)
+
+    def failures(self, outcome: Outcome) -> None:
+        """Each cell that has no result, and why."""
         for cell, failure in outcome.failures.items():
-            self.console.print(f"[red]failed[/] {cell}: {failure}", soft_wrap=True)
-        self.console.print(f"report: [bold]{report}[/]", soft_wrap=True)
+            self.console.print(Text.assemble(("failed", "red"), f" {cell}: {failure}"), soft_wrap=True)
+
+
+def name_of(cell: Cell) -> str:
+    """How progress names a cell."""
+    return f"{cell.rung} · {cell.intervention} · {cell.benchmark}"
 
 
 def score_table(run: Path) -> Table:
@@ -134,29 +160,55 @@ def score_table(run: Path) -> Table:
     marks = {"loss": " ▼", "gain": " ▲"}
     verdicts = {(t.benchmark, t.rung, t.intervention): marks.get(verdict(t), "") for t in taxes.itertuples()}
     rungs = list(dict.fromkeys(scores.sort_values("parameters")["rung"]))
-    table = Table("benchmark", "intervention", *rungs, box=None, pad_edge=False)
+    table = table_of(*NAMES, *rungs)
     for (benchmark, intervention), rows in scores.groupby(["benchmark", "intervention"], sort=False, observed=True):
         shown = {}
         for row in rows.itertuples():
             mark = verdicts.get((benchmark, row.rung, intervention), "")
-            shown[row.rung] = f"{row.value:.3f} ±{(row.high - row.low) / 2:.3f}{mark}"
+            shown[row.rung] = f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]{mark}"
         table.add_row(benchmark, intervention, *(shown.get(rung, "–") for rung in rungs))
     return table
 
 
-class _Bars(Listener):
+class _Notices(Listener):
+    """Says each notice once."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say = say
+        self.said: set[str] = set()
+
+    def notice(self, text: str) -> None:
+        if text not in self.said:
+            self.said.add(text)
+            self.say(text)
+
+
+class _Lines(_Notices):
+    """A line for each cell that is done, for logs."""
+
+    def __init__(self, cells: int, show: Callable[[str], None], say: Callable[[str], None]) -> None:
+        super().__init__(say)
+        self.cells = cells
+        self.show = show
+        self.done = 0
+
+    def finished(self, cell: Cell, failure: str) -> None:
+        self.done += 1
+        self.show(f"{self.done}/{self.cells} {name_of(cell)}{': failed' if failure else ''}")
+
+
+class _Bars(_Notices):
     """One bar over the study, named by the cell at work; it counts arithmetic, so that the ETA holds across sizes."""
 
-    def __init__(self, progress: Progress, plan: Plan, notice: Callable[[str], None]) -> None:
+    def __init__(self, progress: Progress, cells: Sequence[Cell], say: Callable[[str], None]) -> None:
+        super().__init__(say)
         self.progress = progress
-        self.say = notice
-        self.said: set[str] = set()
-        self.total = progress.add_task("starting", total=sum(map(work, plan.cells)))
+        self.total = progress.add_task("starting", total=sum(map(work, cells)))
         self.counted: dict[str, float] = {}
         self.training: dict[str, TaskID] = {}
 
     def started(self, cell: Cell, done: int) -> None:
-        self.progress.update(self.total, description=f"{cell.rung} · {cell.intervention} · {cell.benchmark}")
+        self.progress.update(self.total, description=name_of(cell))
         self._count(cell, done)
 
     def advanced(self, cell: Cell, done: int) -> None:
@@ -169,11 +221,6 @@ class _Bars(Listener):
         if node.hash not in self.training:
             self.training[node.hash] = self.progress.add_task(node.trainer, total=total)
         self.progress.update(self.training[node.hash], completed=done, description=f"{node.trainer} {note}")
-
-    def notice(self, text: str) -> None:
-        if text not in self.said:
-            self.said.add(text)
-            self.say(text)
 
     def _count(self, cell: Cell, done: int) -> None:
         self.counted[cell.hash] = work(cell) * done / len(cell.items)

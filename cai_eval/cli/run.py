@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import sys
+from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cai_eval.cli.options import Names
+
+if TYPE_CHECKING:
+    from cai_eval.study.session import Order, Session
 
 
 @click.command("run")
@@ -31,14 +36,24 @@ from cai_eval.cli.options import Names
 )
 def command(dry_run: bool, as_json: bool, out: Path | None, **asked: Any) -> int:
     """Run a suite and draw its report. The same command again goes on where a stopped one was."""
+    from cai_eval.study.session import Order
+
+    with redirect_stdout(sys.stderr):  # what plug-ins and libraries print is no part of the JSON
+        code, outcome = run(Order(**asked), out, dry_run, as_json)
+    if as_json:
+        click.echo(json.dumps(outcome, indent=1))
+    return code
+
+
+def run(order: Order, out: Path | None, dry_run: bool, as_json: bool) -> tuple[int, dict[str, Any]]:
+    """The exit code, and the plan or the outcome for machines where it is asked for. Raises UserError."""
     from cai_eval.caches import cache_directory
     from cai_eval.cli.display import Display
     from cai_eval.inference.store import ResponseStore
-    from cai_eval.study.session import Order, default_out, prepare
+    from cai_eval.study.session import default_out, prepare
     from cai_eval.study.store import RunDirectory
     from cai_eval.study.workshop import Models
 
-    order = Order(**asked)
     display = Display()
     store = None if dry_run else ResponseStore(cache_directory() / "answers.sqlite")
     models = Models(order.device, order.dtype, store, order.seed)
@@ -48,11 +63,10 @@ def command(dry_run: bool, as_json: bool, out: Path | None, **asked: Any) -> int
     directory = RunDirectory(path) if dry_run else RunDirectory.create(path, session.plan.suite.name)
     display.plan(session, directory)
     if dry_run:
-        if as_json:
-            click.echo(json.dumps(plan_json(session), indent=1))
-        return 0
+        return 0, plan_json(session)
 
     from cai_eval.provenance import environment
+    from cai_eval.study.analysis import outcome_json
     from cai_eval.study.report import draw_report
     from cai_eval.study.run import run_plan
 
@@ -62,20 +76,20 @@ def command(dry_run: bool, as_json: bool, out: Path | None, **asked: Any) -> int
         "settings": {"seed": order.seed, "limit": order.limit, "dtype": session.dtype, "device": session.device},
         "environment": environment(),
     }
-    with display.running(session.plan) as listener:
+    with display.running(session.plan, directory) as listener:
         outcome = run_plan(session.plan, directory, models, session.source, listener, about)
+    display.failures(outcome)
+    code = 1 if outcome.failures else 0
+    about_run = {"run": str(path), "failures": dict(outcome.failures)}
+    if not outcome.computed + outcome.reused:
+        return code, about_run
     with display.status("drawing the report"):
         report = draw_report([path], path / "report")
     display.outcome(path, outcome, report)
-    if as_json:
-        from cai_eval.study.analysis import outcome_json
-
-        about_run = {"run": str(path), "report": str(report), "failures": dict(outcome.failures)}
-        click.echo(json.dumps({**about_run, **outcome_json([path])}, indent=1))
-    return 1 if outcome.failures else 0
+    return code, {**about_run, "report": str(report), **(outcome_json([path]) if as_json else {})}
 
 
-def plan_json(session: Any) -> dict[str, Any]:
+def plan_json(session: Session) -> dict[str, Any]:
     """The plan for machines."""
     return {
         "cells": [

@@ -3,7 +3,8 @@
     run.json                      resolved suite, versions, hardware, seeds, and the plan's cells
     cells/<hash>/journal.jsonl    records of an unfinished cell, appended and synced batch by batch; a CRC leads a line
     cells/<hash>/records.parquet  all records of a finished cell; published by rename
-    cells/<hash>/cell.json        what the cell was and how it went; written last, so its presence means "finished"
+    cells/<hash>/cell.json        what the cell was, how it went, and the sha256 of its records; written last, so its
+                                  presence means "finished"
     artefacts/<hash>/             what a trainer made; `artefact.json` is written last
     report/                       derived; can be redone from the rest
 
@@ -16,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -183,8 +185,8 @@ class CellDirectory:
         with disk_errors(self.path):
             self.path.mkdir(parents=True, exist_ok=True)
             write_records(self.path / "records.parquet", records)
-            publish_json(self.path / "cell.json", summary)
-            (self.path / "journal.jsonl").unlink(missing_ok=True)
+            publish_json(self.path / "cell.json", {**summary, "sha256": _sha256(self.path / "records.parquet")})
+            self.restart()
 
     def fail(self, summary: Mapping[str, Any]) -> None:
         """Say why a cell has no result; the next run tries again, from the journal."""
@@ -208,15 +210,17 @@ class CellDirectory:
 
     def frame(self, columns: Sequence[str] | None = None) -> Any:
         """The records as a pandas frame with one `score.<metric>` column a metric."""
-        import pyarrow.parquet as pq
+        import pandas as pd
 
+        path = self.path / "records.parquet"
         try:
-            path = self.path / "records.parquet"
-            return pq.read_table(path, columns=columns, page_checksum_verification=True).to_pandas()
+            if _sha256(path) != (self.summary() or {}).get("sha256"):
+                raise ValueError("it has changed since it was written")
+            return pd.read_parquet(path, columns=columns)
         except Exception as error:
             raise UserError(
-                f"{str(self.path / 'records.parquet')!r} cannot be read ({type(error).__name__}): delete the folder "
-                f"{self.path.name} and run the same command again."
+                f"{str(path)!r} cannot be used ({error}): delete the folder {self.path.name} and run the same command "
+                "again."
             ) from error
 
 
@@ -231,6 +235,10 @@ class Journal:
         self._handle.write(b"".join(_checksum(content) + b" " + content for content in contents))
         self._handle.flush()
         os.fsync(self._handle.fileno())
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _checksum(content: bytes) -> bytes:
@@ -252,7 +260,7 @@ def write_records(path: Path, records: Sequence[Record]) -> None:
         values = [float(record.scores.get(name, "nan")) for record in records]
         columns[_SCORE + name] = pa.array(values, pa.float64())
     temporary = path.with_name(path.name + ".tmp")
-    pq.write_table(pa.table(columns), temporary, compression="zstd", write_page_checksum=True)
+    pq.write_table(pa.table(columns), temporary, compression="zstd")
     _replace(temporary, path)
 
 

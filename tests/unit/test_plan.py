@@ -1,6 +1,7 @@
 """The plan: which items, behind which prefix, at what length; and the graph of nodes beneath."""
 
 import itertools
+import re
 
 import doubles
 import pytest
@@ -8,13 +9,14 @@ import tiny
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cai_eval import registry
 from cai_eval.contracts import Item, PolicySpec
 from cai_eval.errors import UserError
 from cai_eval.models.loading import load_tokenizer
 from cai_eval.study.graph import Graph
 from cai_eval.study.plan import Base, limited, make_plan
 from cai_eval.study.suite import Intervention, Measurement, Suite, load_suite, names
-from cai_eval.testing import RowsSource
+from cai_eval.testing import RowsSource, byte_tokenizer
 
 CONVERSATION = "Human: Why does bread rise?\n\nAssistant: Yeast makes gas, and the dough holds it.\n\n-----\n\n"
 STORIES = [{"text": "The river rose " * n + "and rain fell on the ferry"} for n in (1, 2, 30)]
@@ -112,6 +114,88 @@ def test_cells_are_named_by_what_makes_their_answers(model, prompt):
         assert not one & other
     moved = [Base("renamed", PolicySpec(model + "/.", "f0", 100, 4096))]
     assert {c.hash for c in plan(suite(prompt), moved).cells} == hashes
+
+
+def test_names_keep_the_order_of_the_suite(model, prompt):
+    """The first intervention is the base of every tax, however a user lists them."""
+    asked = plan(suite(prompt), bases(model, 4096), interventions=["hhh-prompt", "none"])
+    assert asked.interventions == ("none", "hhh-prompt")
+
+
+def test_each_rung_is_measured_by_its_own_tokenizer_and_context(tmp_path, model, prompt):
+    """A model that spells every letter out needs a larger context for the same item, and has one."""
+    wordy = PolicySpec(spelling_model(tmp_path / "spelling"), "w", 50, 8192)
+    ladder = [Base("spelling", wordy), *bases(model, 600)]
+    mixed = plan(suite(prompt), ladder)
+    assert {len(cell.items) for cell in mixed.cells} == {len(STORIES)}
+    assert not mixed.notes
+    labels = {cell.node.policy.prefix.label for cell in mixed.cells if cell.intervention == "hhh-prompt"}
+    assert len(labels) == 1
+    tokens = {cell.rung: cell.tokens for cell in mixed.cells if cell.intervention == "none"}
+    assert tokens["spelling"] > 1.3 * tokens["m0"]
+
+
+def spelling_model(directory):
+    """A tokenizer of single bytes where a model would lie."""
+    byte_tokenizer().save_pretrained(directory)
+    return str(directory)
+
+
+def test_what_does_not_fit_says_what_needs_how_much(model, tmp_path):
+    path = tmp_path / "long.txt"
+    path.write_text(CONVERSATION.replace("Yeast makes gas, ", "Yeast makes gas, " * 60) * 2)
+    (skip, control) = plan(suite(str(path)), bases(model, 260)).skipped
+    assert re.fullmatch(
+        r"even 1 of 2 conversations \(\d+ tokens\) and its longest item \(\d+ tokens\) are more than the 260 tokens "
+        r"that m0 can read",
+        skip.reason,
+    )
+    assert (control.intervention, control.benchmark) == ("neutral-prefix", "lambada")
+
+
+def test_seeds_of_what_trains_nothing_are_one(model, prompt):
+    repeated = plan(suite(prompt, again=Intervention(trainer="dialogue-only", seeds=3)), bases(model, 4096))
+    assert [cell.run for cell in repeated.cells if cell.intervention == "again"] == [0]
+    assert "again has no training of its own: its 3 seeds count as one." in repeated.notes
+
+
+@pytest.mark.parametrize(
+    ("items", "message"),
+    [
+        (lambda self, source: 1 / 0, "benchmark 'lambada' fails with ZeroDivisionError"),
+        (lambda self, source: [Item("twin", "", "", {})] * 2, "gives two items one id, 'twin'"),
+        (lambda self, source: [], "has no items"),
+    ],
+)
+def test_a_benchmark_that_cannot_be_planned_is_named(model, monkeypatch, items, message):
+    monkeypatch.setattr(registry.load("benchmarks", "lambada"), "items", items)
+    with pytest.raises(UserError, match=message):
+        plan(suite(), bases(model, 4096), interventions=["none"])
+
+
+def test_an_item_that_cannot_be_asked_is_kept_and_said(model, monkeypatch):
+    lambada = registry.load("benchmarks", "lambada")
+    ask = lambada.evaluate
+
+    def evaluate(self, subject, items):
+        if items[0].id == odd_one.id:
+            raise ZeroDivisionError("by design")
+        return ask(self, subject, items)
+
+    odd_one = lambada(lambada.Config()).items(RowsSource({"lambada": STORIES}))[1]
+    monkeypatch.setattr(lambada, "evaluate", evaluate)
+    odd = plan(suite(), bases(model, 4096), interventions=["none"])
+    assert [len(cell.items) for cell in odd.cells] == [len(STORIES)]
+    assert odd.notes == ("lambada: 1 of 3 items cannot be asked (ZeroDivisionError: by design).",)
+
+
+def test_a_trainer_that_cannot_be_planned_is_named(model, monkeypatch):
+    def run(self, inputs, workshop):
+        raise ZeroDivisionError("by design")
+
+    monkeypatch.setattr(registry.load("trainers", "dialogue-only"), "run", run)
+    with pytest.raises(UserError, match="intervention 'form' fails with ZeroDivisionError"):
+        plan(suite(form=Intervention(trainer="dialogue-only")), bases(model, 4096))
 
 
 @given(st.integers(0, 30), st.integers(1, 40), st.integers(1, 40))

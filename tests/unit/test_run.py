@@ -1,9 +1,12 @@
 """The runner: resumable at any instant, one failure never the study's, nothing computed twice."""
 
+import math
+
 import doubles
 import pytest
 import tiny
 
+from cai_eval import registry
 from cai_eval.contracts import Item, PolicySpec, Record
 from cai_eval.errors import UserError
 from cai_eval.inference.store import ResponseStore
@@ -82,6 +85,86 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(model, tmp_path, batches):
     resumed, outcome = start(tmp_path / "two", plan, *study(model)[1:])
     assert not outcome.failures
     assert records(resumed, plan) == records(undisturbed, plan)
+
+
+def test_two_names_of_one_policy_are_two_curves_computed_once(model, tmp_path):
+    parts = {name: Intervention(trainer="none") for name in ("none", "again")}
+    plan, models, source = study(model, parts)
+    directory, outcome = start(tmp_path / "run", plan, models, source)
+    assert (outcome.computed, outcome.reused) == (1, 1)
+    results = load_results([directory.path])
+    assert list(results.cells["intervention"]) == ["none", "again"]
+    assert results.cells.index.is_unique
+    one, other = (results.records[results.records["cell"] == cell]["value"].to_list() for cell in results.cells.index)
+    assert one == other
+    assert [len(results.details(cell)) for cell in results.cells.index] == [len(ROWS), len(ROWS)]
+
+
+def test_a_renamed_intervention_keeps_its_cells_and_has_its_new_name(model, tmp_path):
+    start(tmp_path / "run", *study(model))
+    parts = {"base": Intervention(trainer="none", title="as it is")}
+    directory, outcome = start(tmp_path / "run", *study(model, parts))
+    assert (outcome.computed, outcome.reused) == (0, 1)
+    results = load_results([directory.path])
+    assert list(results.cells["intervention"]) == ["base"]
+    assert results.interventions == {"base": "as it is"}
+
+
+def test_another_limit_in_the_same_place_adds_and_destroys_nothing(model, tmp_path):
+    plan, *rest = study(model, limit=9)
+    directory, _ = start(tmp_path / "run", plan, *rest)
+    before = records(directory, plan)
+    whole, *rest = study(model)
+    start(tmp_path / "run", whole, *rest)
+    assert set(load_results([directory.path]).cells["items"]) == {len(ROWS)}
+    assert records(directory, plan) == before
+    _, outcome = start(tmp_path / "run", *study(model, limit=9))
+    assert (outcome.computed, outcome.reused) == (0, 2)
+    assert set(load_results([directory.path]).cells["items"]) == {9}
+
+
+def test_a_damaged_journal_is_computed_again_from_there(model, tmp_path):
+    """One digit that a disk changed is no record; what stands before it is kept."""
+    plan, models, source = study(model)
+    undisturbed, _ = start(tmp_path / "one", plan, models, source)
+    with pytest.raises(KeyboardInterrupt):
+        start(tmp_path / "two", plan, *study(model)[1:], Stops(2))
+    (journal,) = (tmp_path / "two").rglob("journal.jsonl")
+    lines = journal.read_bytes().splitlines(keepends=True)
+    changed = lines[3].replace(b'"accuracy": 0.0', b'"accuracy": 1.0')
+    assert changed != lines[3]
+    journal.write_bytes(b"".join([*lines[:3], changed, *lines[4:]]))
+    resumed, outcome = start(tmp_path / "two", plan, *study(model)[1:])
+    assert not outcome.failures
+    assert records(resumed, plan) == records(undisturbed, plan)
+
+
+def test_a_cell_whose_every_item_failed_is_tried_anew(model, tmp_path, monkeypatch):
+    plan, models, source = study(model)
+    lambada = registry.load("benchmarks", "lambada")
+
+    def broken(self, subject, items):
+        raise RuntimeError("the device fell off")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(lambada, "evaluate", broken)
+        _, outcome = start(tmp_path / "run", plan, models, source)
+    assert outcome.computed == 0
+    assert set(outcome.failures.values()) == {
+        "RuntimeError: every item failed, the first with: RuntimeError: the device fell off"
+    }
+    _, outcome = start(tmp_path / "run", plan, models, source)
+    assert (outcome.computed, outcome.failures) == (2, {})
+
+
+def test_a_score_that_is_no_number_is_an_error():
+    class Nameless(Fragile):
+        def evaluate(self, subject, items):
+            for item in items:
+                yield Record(item.id, item.cluster, scores={"accuracy": math.nan, "nll": 1.0})
+
+    (record,) = evaluate_batch(Nameless(set()), None, [Item("a", "", "", {})])
+    assert (record.scores, record.error) == ({}, "accuracy is not a number")
 
 
 def test_answers_are_reused_across_runs(model, tmp_path):

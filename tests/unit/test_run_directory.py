@@ -58,6 +58,13 @@ def test_a_torn_line_is_cut_off(tmp_path, lost):
     assert [r.item for r in cell.resume(["1", "2"])] == ["1", "2"]
 
 
+def test_a_journal_of_other_items_is_not_gone_on_with(tmp_path):
+    cell = create(tmp_path / "run").cell("h")
+    with cell.journal() as journal:
+        journal.add([record(1), record(2), record(3)])
+    assert [r.item for r in cell.resume(["1", "3", "2"])] == ["1"]
+
+
 def test_a_failed_cell_is_not_finished(tmp_path):
     cell = create(tmp_path / "run").cell("h")
     cell.fail({"failure": "it broke"})
@@ -100,6 +107,20 @@ def test_damaged_records_name_the_mend(tmp_path):
         cell.frame()
 
 
+def test_a_changed_byte_in_the_records_is_never_a_number(tmp_path):
+    cell = create(tmp_path / "run").cell("h")
+    cell.publish([record(n) for n in range(50)], {})
+    path = cell.path / "records.parquet"
+    whole = path.read_bytes()
+    undisturbed = cell.records()
+    for place in range(0, len(whole), 97):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :])
+        with pytest.raises(UserError, match="run the same command again"):
+            cell.records()
+    path.write_bytes(whole)
+    assert cell.records() == undisturbed
+
+
 def test_only_one_process_writes(tmp_path):
     run = create(tmp_path / "run")
     program = (
@@ -133,7 +154,11 @@ def test_artefacts_move_with_their_run(tmp_path):
     (folder / "rows.jsonl").write_text("{}\n")
     run.publish_artefact("n", DatasetSpec(str(folder / "rows.jsonl"), 1, "0"), {})
     run.publish_artefact("p", PolicySpec("hub/id", "f", 1, 2, "dialogue", Prefix((1, 2), "ab", "l")), {})
+    (run.artefact_directory("n") / "weights").mkdir()
+    above = PolicySpec(str(folder / "weights"), "f", 1, 2, "dialogue", Prefix((1, 2), "ab", "l"))
+    run.publish_artefact("prompted", above, {})  # made of another node's weights
     run.path.rename(tmp_path / "moved")
     moved = RunDirectory.read(tmp_path / "moved")
     assert moved.artefact("n") == DatasetSpec(str(tmp_path / "moved/artefacts/n/rows.jsonl"), 1, "0")
     assert moved.artefact("p") == PolicySpec("hub/id", "f", 1, 2, "dialogue", Prefix((1, 2), "ab", "l"))
+    assert moved.artefact("prompted").model == str(tmp_path / "moved/artefacts/prompted/../n/weights")
