@@ -22,6 +22,8 @@ REQUESTS = [Request("The dog was", " happy"), Request("", "One day"), Request("T
 class NaiveEngine:
     """The definition of a log-probability, and a count of the sequences asked for."""
 
+    notice = ""
+
     def __init__(self, model: Any) -> None:
         self.model = model
         self.asked = 0
