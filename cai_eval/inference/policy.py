@@ -87,6 +87,9 @@ class LanguageModelPolicy:
             )
 
     def _scope(self, kind: str, **settings: JSON) -> Scope:
+        import torch
+        import transformers
+
         weights = next(self._engine.model.parameters())
         return Scope(
             {
@@ -96,6 +99,8 @@ class LanguageModelPolicy:
                 "dtype": str(weights.dtype),
                 "device": weights.device.type,
                 "numerics": NUMERICS,
+                "libraries": [torch.__version__, transformers.__version__],
+                "shared": not self._engine.notice,
                 **settings,
             }
         )

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 VOCABULARY, END = 1280, "<|end|>"
 CONTEXT = 1024  # tokens
 #: (steps, sequences a step, tokens a sequence): what is near is learnt first, and cheaply, then what is far
-STAGES = ((900, 16, 64), (350, 1, CONTEXT))
-THREADS = 2  # always, so that every machine adds in the same order
+STAGES = ((500, 16, 64), (200, 1, CONTEXT))
+THREADS = 1  # so that every machine adds in the same order, and because at this size a second one only waits
 
 
 @dataclass(frozen=True)
