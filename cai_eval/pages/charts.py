@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,10 @@ def against_size(
     ax.autoscale_view(scalex=False)
     if limits is not None:
         ax.set_ylim(*limits)
+    if ax.get_yscale() == "log":
+        ticks = log_ticks(*ax.get_ylim())
+        ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
+        ax.set_yticks([], minor=True)
     lettering.label_ends(ax, ends)
 
 
@@ -77,15 +82,24 @@ def curve_labels(frame: pd.DataFrame, titles: Mapping[str, str]) -> dict[str, st
 
 def value_axis(ax: Axes, unit: str, log: bool = False) -> None:
     """The y axis: fractions as per cent, perplexities on a logarithmic scale. Call it before anything is drawn."""
-    from matplotlib.ticker import FormatStrFormatter, LogLocator, NullLocator, PercentFormatter
+    from matplotlib.ticker import PercentFormatter
 
     if log:
         ax.set_yscale("log")
-        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5), numticks=8))
-        ax.yaxis.set_major_formatter(FormatStrFormatter("%g"))
-        ax.yaxis.set_minor_locator(NullLocator())
     elif unit == "fraction":
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=" %"))
+
+
+def log_ticks(low: float, high: float, most: int = 7) -> list[float]:
+    """Round numbers in [low, high], as many as can be had below `most`."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for steps in ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 5), (1, 3)):
+        ticks = [step * 10.0**decade for decade in range(first, last + 1) for step in steps]
+        ticks = [tick for tick in ticks if low <= tick <= high]
+        if len(ticks) <= most:
+            return ticks
+    decades = [10.0**decade for decade in range(first, last + 1) if low <= 10.0**decade <= high]
+    return decades[:: math.ceil(len(decades) / most)]
 
 
 def difference_axis(ax: Axes, unit: str) -> None:

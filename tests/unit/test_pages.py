@@ -14,7 +14,7 @@ import synthetic
 from cai_eval import pages, registry
 from cai_eval.contracts import Figure, Report, Results, Table
 from cai_eval.errors import UserError
-from cai_eval.pages import html, style
+from cai_eval.pages import charts, html, style
 from cai_eval.testing import check_report
 
 NAMES = ("tax", "scaling", "flips", "cost")
@@ -252,3 +252,16 @@ def test_numbers_in_tables() -> None:
 )
 def test_sizes_are_named_as_people_do(parameters: float, label: str) -> None:
     assert style.size_label(parameters) == label
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (1.4, 7.7, [1.5, 2, 3, 4, 5, 7]),
+        (8, 1200, [10, 20, 50, 100, 200, 500, 1000]),
+        (0.9e6, 1.1e9, [1e6, 3e6, 1e7, 3e7, 1e8, 3e8, 1e9]),
+        (1, 1e12, [1, 100, 1e4, 1e6, 1e8, 1e10, 1e12]),
+    ],
+)
+def test_ticks_of_a_logarithmic_axis_are_few_and_round(low: float, high: float, ticks: list[float]) -> None:
+    assert charts.log_ticks(low, high) == pytest.approx(ticks)
