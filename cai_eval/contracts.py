@@ -375,7 +375,7 @@ class Trainer(Protocol):
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawn figure with the frame that it was drawn from. needs: (benchmark, intervention) pairs."""
+    """A drawn figure with the frame that it was drawn from."""
 
     name: str
     title: str
