@@ -91,15 +91,16 @@ def value_axis(ax: Axes, unit: str, log: bool = False) -> None:
 
 
 def log_ticks(low: float, high: float, most: int = 7) -> list[float]:
-    """Round numbers in [low, high], as many as can be had below `most`."""
+    """Round numbers in [low, high], 0 < low < high, at most `most` of them and rarely fewer than three."""
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    for steps in ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 5), (1, 3)):
-        ticks = [step * 10.0**decade for decade in range(first, last + 1) for step in steps]
-        ticks = [tick for tick in ticks if low <= tick <= high]
+    decades = [10.0**decade for decade in range(first, last + 1)]
+    fine = 10.0 ** math.floor(math.log10((high - low) / 3))  # less than a doubling: evenly spaced
+    even = [i * fine for i in range(math.ceil(low / fine), math.floor(high / fine) + 1)]
+    for steps in ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 5), (1, 3), (1,)):
+        ticks = [step * decade for decade in decades for step in steps if low <= step * decade <= high]
         if len(ticks) <= most:
-            return ticks
-    decades = [10.0**decade for decade in range(first, last + 1) if low <= 10.0**decade <= high]
-    return decades[:: math.ceil(len(decades) / most)]
+            return ticks if len(ticks) > 2 else even[:: math.ceil(len(even) / most)]
+    return ticks[:: math.ceil(len(ticks) / most)]
 
 
 def difference_axis(ax: Axes, unit: str) -> None:

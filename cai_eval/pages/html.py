@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cai_eval.contracts import Figure, Table
 
 FOLDED_FROM = 24  #: tables with more rows start folded
+OPEN_TO = 2_000  #: characters of an outline's part that stands open
 
 
 def text(value: object) -> str:
@@ -86,6 +87,17 @@ def _definition(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return bullets(value) if value else "–"
     return text("–" if value is None or value == "" else value)
+
+
+def outline(values: Mapping[str, Any]) -> str:
+    """Names and values; what has parts is folded, if it is long."""
+    plain = {name: value for name, value in values.items() if not isinstance(value, (Mapping, list, tuple))}
+    shown = [definitions(plain)] if plain else []
+    for name, value in values.items():
+        if name not in plain:
+            content = _definition(value)
+            shown.append(folded(name, content, is_open=len(content) < OPEN_TO))
+    return "".join(shown)
 
 
 def bullets(values: Iterable[Any]) -> str:

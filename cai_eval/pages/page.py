@@ -62,7 +62,7 @@ def _page(results: Results, drawn: Drawn, parts: Parts, provenance: Mapping[str,
         sections[name] = f'<div class="figures">{figures}</div>{tables}'
     sections[missing.TITLE] = missing.missing(results, told)
     rest = {key: value for key, value in provenance.items() if key not in missing.KEYS}
-    sections["Provenance"] = html.definitions(rest)
+    sections["Provenance"] = html.outline(rest)
     suite = provenance.get("suite", {})
     title = html.text(suite.get("title") or "What alignment bought, and what it cost")
     links = "".join(f'<a href="#section-{slug(name)}">{html.text(name)}</a>' for name in sections)
