@@ -40,7 +40,7 @@ class Cost:
 def costs(results: Results) -> pd.DataFrame:
     """One row for each model and intervention, over all benchmarks; time counts only the items that were timed.
 
-    prefix: tokens, of the longest. cache: bytes of the prefix's keys and values. times base: time an item over that of
+    prefix: tokens, of the longest. cache: bytes of shared keys and values. times base: time an item over that of
     the study's first intervention on the same model.
     """
     cells = results.cells.assign(cell=results.cells.index)
@@ -95,8 +95,8 @@ def _table(results: Results, frame: pd.DataFrame) -> Table:
     return Table(
         name="cost-table",
         title="Tokens, cache and time",
-        caption="Over all benchmarks. The prefix is that of the longest; its keys and values (cache) are held once, "
-        "however large the batch. Times hold the prefix too.",
+        caption="Over all benchmarks. The prefix is that of the longest. Cache: keys and values of what requests share, "
+        "held once however large the batch. Times include the prefix.",
         frame=table,
         formats={
             "M parameters": "{:,.4g}",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from cai_eval.contracts import Figure, Table
 
 FOLDED_FROM = 24  #: tables with more rows start folded
-OPEN_TO = 2_000  #: characters of an outline's part that stands open
+OPEN_TO = 1_200  #: characters of an outline's part that stands open
 
 
 def text(value: object) -> str:
