@@ -15,7 +15,7 @@ PACKAGES = ("cai-eval", "torch", "transformers", "tokenizers", "lm-eval", "datas
 
 
 def environment() -> dict[str, Any]:
-    """Versions, hardware and command of this process, as JSON. No name of a person or machine, no full path."""
+    """Versions, hardware and command of this process, as JSON. Only the command may name the machine or its user."""
     return {
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "command": ["cai-eval", *sys.argv[1:]],

@@ -56,7 +56,7 @@ def table_of(*columns: str) -> Table:
     """An empty table; names are never cut short, numbers stand on the right."""
     table = Table(box=None, pad_edge=False)
     for column in columns:
-        name = column in {*NAMES, "prefix"}
+        name = column in {*NAMES, "prefix", "run", "model"}
         table.add_column(column, justify="left" if name else "right", overflow="fold", no_wrap=column in NAMES)
     return table
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,27 +18,43 @@ from cai_eval.study.results import load_results
 KEY = ["rung", "intervention", "seed", "benchmark"]
 
 
-def compare_runs(runs: Sequence[Path]) -> pd.DataFrame:
-    """Each later run against the first, by the primary metrics. The frame is one family of tests.
+@dataclass(frozen=True)
+class Comparison:
+    """changes: one row for each cell that both runs have. lacking: the cells that one of the two runs lacks."""
 
-    Columns: run, rung, intervention, seed, benchmark, metric, before, after (means on the shared items), change
+    changes: pd.DataFrame
+    lacking: tuple[str, ...]
+
+
+def compare_runs(runs: Sequence[Path]) -> Comparison:
+    """Each later run against the first, by the primary metrics. The changes are one family of tests.
+
+    Their columns: run, rung, intervention, seed, benchmark, metric, before, after (means on the shared items), change
     (after − before), low, high (95 %), p (two-sided sign-flip by cluster), p_adjusted, detectable (least change found
     with 80 % power at the level shared among the rows), items. Raises UserError where no item is shared.
     """
     first = load_results(runs[:1])
-    pairs = [pair for run in runs[1:] for pair in _pairs(run, first, load_results([run]))]
+    others = {run: load_results([run]) for run in runs[1:]}
+    pairs = [pair for run, other in others.items() for pair in _pairs(run, first, other)]
     if not pairs:
         raise UserError("the runs share no item of any cell: compare runs of the same models, suite and data.")
     rows = [_row(about, before, after, 0.05 / len(pairs)) for about, before, after in pairs]
     frame = pd.DataFrame(rows)
     frame.insert(frame.columns.get_loc("p") + 1, "p_adjusted", statistics.benjamini_hochberg(frame["p"].to_numpy()))
-    return frame
+    ours = _cells(first).keys()
+    lacking = [
+        f"{rung}, {intervention}, {benchmark} (seed {seed}) is only in {runs[0] if key in ours else run}"
+        for run, other in others.items()
+        for key in sorted(ours ^ _cells(other).keys())
+        for rung, intervention, seed, benchmark in [key]
+    ]
+    return Comparison(frame, tuple(dict.fromkeys(lacking)))
 
 
 def _pairs(run: Path, first: Results, other: Results) -> list[tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]]:
-    theirs = other.cells.reset_index().set_index(KEY)["cell"].to_dict()
+    theirs = _cells(other)
     pairs = []
-    for key, cell in first.cells.reset_index().set_index(KEY)["cell"].items():
+    for key, cell in _cells(first).items():
         if key not in theirs:
             continue
         metric = primary(first.metrics[key[3]]).name
@@ -47,6 +64,12 @@ def _pairs(run: Path, first: Results, other: Results) -> list[tuple[dict[str, An
             about = {"run": run.name, **dict(zip(KEY, key, strict=True)), "metric": metric}
             pairs.append((about, before.loc[shared], after.loc[shared]))
     return pairs
+
+
+def _cells(results: Results) -> dict[tuple[Any, ...], str]:
+    """Where a study has them → cells."""
+    cells: dict[tuple[Any, ...], str] = results.cells.reset_index().set_index(KEY)["cell"].to_dict()
+    return cells
 
 
 def _scores(results: Results, cell: str, metric: str) -> pd.DataFrame:

@@ -32,6 +32,8 @@ from cai_eval.errors import UserError
 from cai_eval.study.graph import artefact_from_json, artefact_json
 
 FORMAT = 1  #: raised when an older program could misread a run directory
+#: of a place that cannot be written to; ENOENT where even a new folder cannot be made, or where it was taken away
+REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ENOENT}
 _TEXTS = ("item", "cluster", "category", "prompt", "answer", "reference", "error")
 _SCORE = "score."
 _BEFORE_MANIFEST = {".lock", ".probe", "run.json.tmp"}  #: what a start that failed at once may leave
@@ -298,7 +300,7 @@ def disk_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             raise UserError(f"no space is left for {str(path)!r}: free some and run the same command again.") from error
-        if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG}:
+        if error.errno in REFUSALS:
             raise UserError(f"cannot write to {str(path)!r} ({error.strerror}): choose another --out.") from error
         raise
 

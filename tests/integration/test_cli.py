@@ -12,6 +12,7 @@ import time
 import pytest
 import tiny
 
+from cai_eval import registry
 from cai_eval.cli import main
 from cai_eval.study.store import FORMAT
 
@@ -96,6 +97,9 @@ def test_a_dry_run_loads_no_weights_and_writes_nothing(call, order, tmp_path, mo
         (["rnu"], "did you mean 'run'"),
         (["report", "nowhere"], "no run.json"),
         (["compare", "only-one"], "two runs or more"),
+        (["run", "--models", "MODEL", "--ladder", "pythia"], "one of the two"),
+        (["run", "--data", "."], "of its own world"),
+        (["run", "--ladder", "pythia", "--dry-run"], "EleutherAI/pythia-70m"),
         (["data", "verify", "nowhere"], "nowhere"),
         (["data", "fetch", "hhh_aligment"], "did you mean"),
     ],
@@ -172,6 +176,57 @@ def test_a_full_disk_is_exit_code_2_and_resumable(call, order, tmp_path, monkeyp
     assert "no space is left" in err
     assert "Traceback" not in err
     assert call("run", *narrow(order), "--out", "run")[0] == 0
+
+
+ODD = """
+name: ../../odd/ü
+title: "[red]Odd[/] :smile: [/bold]"
+ladder: pythia
+interventions:
+  none:
+  "../[blue]twin": {trainer: none}
+benchmarks:
+  "a/b/../c": {benchmark: lambada}
+reports: {scaling: {}, tax: {}, flips: {}, cost: {}}
+"""
+
+
+def test_odd_names_are_shown_as_they_are_and_lead_nowhere(call, order, tmp_path):
+    (tmp_path / "odd.yaml").write_text(ODD)
+    code, out, err = call("run", "--suite", "odd.yaml", *order, "--json")
+    assert code == 0, err
+    assert "[red]Odd[/] :smile: [/bold]" in err
+    assert {row["intervention"] for row in json.loads(out)["scores"]} == {"none", "../[blue]twin"}
+    assert sorted(os.listdir(tmp_path)) == ["cache", "odd.yaml", "runs"]
+    (run,) = (tmp_path / "runs").iterdir()
+    assert run.name.startswith("odd-ü-stories260K_hf-")
+
+
+def test_a_log_has_a_line_a_cell(call, order):
+    _, _, err = call("run", *order, "--benchmarks", "lambada")
+    lines = [line for line in err.splitlines() if " · " in line]
+    assert lines == ["1/2 stories260K_hf · none · lambada", "2/2 stories260K_hf · dialogue-only · lambada"]
+
+
+def test_a_study_that_fails_says_why_and_nothing_but_json_is_on_standard_output(call, order, monkeypatch):
+    def broken(self, subject, items):
+        print("a library talks")
+        raise RuntimeError("by design")
+
+    monkeypatch.setattr(registry.load("benchmarks", "lambada"), "evaluate", broken)
+    code, out, err = call("run", *narrow(order), "--out", "run", "--json")
+    assert code == 1
+    assert json.loads(out)["failures"].keys() == {"stories260K_hf, none, lambada"}
+    assert "failed stories260K_hf, none, lambada: RuntimeError: every item failed" in err.replace("\n", "")
+    assert "Traceback" not in err
+
+
+def test_cells_that_one_run_lacks_are_named(call, order):
+    for name, interventions in (("one", "none"), ("two", "none,dialogue-only")):
+        call("run", *order, "--benchmarks", "lambada", "--interventions", interventions, "--out", name)
+    code, out, _ = call("compare", "one", "two")
+    assert code == 0
+    assert "not compared: stories260K_hf, dialogue-only, lambada (seed 0) is only in two" in out
 
 
 def test_ctrl_c_is_exit_code_130_and_resumable(order, tmp_path):
