@@ -95,7 +95,7 @@ def _table(results: Results, frame: pd.DataFrame) -> Table:
     return Table(
         name="cost-table",
         title="Tokens, cache and time",
-        caption="Over all benchmarks. The prefix is that of the longest. Cache: keys and values of what requests share, "
+        caption="Over all benchmarks. The prefix is that of the longest. Cache: keys and values that requests share, "
         "held once however large the batch. Times include the prefix.",
         frame=table,
         formats={
