@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -145,6 +145,7 @@ class _Runner:
 
         workshop = NodeWorkshop(folder, node.seed, self.source, self.models, report)
         made: Artefact = trainer.run(inputs, workshop)
+        refuse_borrowed_fingerprints(made, inputs.values())
         self.directory.publish_artefact(node.hash, made, describe(node))
         return made
 
@@ -182,6 +183,17 @@ class _Runner:
             store.restart()
             raise RuntimeError(f"every item failed, the first with: {records[0].error}")
         store.publish(records, summary)
+
+
+def refuse_borrowed_fingerprints(made: Artefact, inputs: Iterable[Artefact]) -> None:
+    """Raise where new weights go by the fingerprint of an input: its answers would be taken for theirs."""
+    if not isinstance(made, PolicySpec):
+        return
+    models = {
+        other.model for other in inputs if isinstance(other, PolicySpec) and other.fingerprint == made.fingerprint
+    }
+    if models and made.model not in models:
+        raise RuntimeError("the trainer gave new weights the fingerprint of its input")
 
 
 def evaluate_batch(benchmark: Benchmark, subject: Policy | Scorer, items: Sequence[Item]) -> list[Record]:

@@ -31,12 +31,14 @@ from cai_eval.contracts import Artefact, Record
 from cai_eval.errors import UserError
 from cai_eval.study.graph import artefact_from_json, artefact_json
 
-FORMAT = 1  #: raised when an older program could misread a run directory
+FORMAT = 2  #: raised when an older program could misread a run directory, or this one an older
 #: of a place that cannot be written to; ENOENT where even a new folder cannot be made, or where it was taken away
 REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ENOENT}
 _TEXTS = ("item", "cluster", "category", "prompt", "answer", "reference", "error")
 _SCORE = "score."
-_BEFORE_MANIFEST = {".lock", ".probe", "run.json.tmp"}  #: what a start that failed at once may leave
+_MANIFEST = {"suite", "interventions", "rungs", "cells"}  #: what a report needs of run.json
+#: what is left where a start failed at once, or where a damaged run.json was deleted
+_OURS = {".lock", ".probe", "run.json.tmp", "cells", "artefacts", "report"}
 
 
 class RunDirectory:
@@ -55,10 +57,19 @@ class RunDirectory:
                 f"{str(path)!r} is not a run directory (no run.json): give the folder that `cai-eval run` named."
             )
         run = cls(path)
-        found = run.manifest().get("format")
+        manifest = run.manifest()
+        found = manifest.get("format")
         if not isinstance(found, int) or found > FORMAT:
             raise UserError(
                 f"{str(path)!r} was written by a newer cai-eval (format {found}, not {FORMAT}): update cai-eval."
+            )
+        if found < FORMAT:
+            raise UserError(
+                f"{str(path)!r} was written by an older cai-eval (format {found}, not {FORMAT}): choose another --out."
+            )
+        if lost := _MANIFEST - manifest.keys():
+            raise UserError(
+                f"{str(path / 'run.json')!r} lacks {', '.join(sorted(lost))}: delete it and run the same command again."
             )
         return run
 
@@ -71,7 +82,7 @@ class RunDirectory:
                 other = run.manifest().get("suite", {}).get("name")
                 raise UserError(f"{str(path)!r} holds a run of suite {other!r}, not {suite!r}: choose another --out.")
             return run
-        if path.exists() and (not path.is_dir() or {file.name for file in path.iterdir()} - _BEFORE_MANIFEST):
+        if path.exists() and (not path.is_dir() or {file.name for file in path.iterdir()} - _OURS):
             raise UserError(f"{str(path)!r} exists and is not a run directory: choose another --out.")
         with disk_errors(path):
             path.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
 """The runner: resumable at any instant, one failure never the study's, nothing computed twice."""
 
 import math
+from dataclasses import replace
 
 import doubles
 import pytest
@@ -216,6 +217,20 @@ def test_the_whole_chain_of_rl_cai_runs_and_is_kept(model, tmp_path, monkeypatch
     again, *_ = study(model, parts, benchmarks=["lambada"], limit=4)
     _, outcome = start(tmp_path / "run", again, models, source)
     assert (outcome.failures, outcome.computed) == ({}, 4)
+
+
+def test_new_weights_under_an_old_fingerprint_are_refused(model, tmp_path, monkeypatch):
+    """They would be given the answers of the old ones."""
+    doubles.install(tmp_path / "site", monkeypatch)
+    monkeypatch.setattr(
+        doubles.HelpfulRLHF,
+        "run",
+        lambda self, inputs, workshop: replace(inputs["start"], model=str(workshop.directory)),
+    )
+    _, outcome = start(tmp_path / "run", *study(model, {"helpful-rlhf": Intervention(trainer="helpful-rlhf")}))
+    assert list(outcome.failures.values()) == [
+        "RuntimeError: the trainer gave new weights the fingerprint of its input"
+    ]
 
 
 class Fragile:

@@ -20,7 +20,7 @@ def record(number, **scores):
 
 def create(path, suite="s"):
     run = RunDirectory.create(path, suite)
-    run.write_manifest({"suite": {"name": suite}, "cells": []})
+    run.write_manifest({"suite": {"name": suite}, "interventions": [], "rungs": [], "cells": []})
     return run
 
 
@@ -94,9 +94,19 @@ def test_a_newer_or_damaged_manifest(tmp_path):
     path.write_text(json.dumps({"format": FORMAT + 1, "suite": {"name": "s"}}))
     with pytest.raises(UserError, match="newer cai-eval"):
         RunDirectory.create(run.path, "s")
+    path.write_text(json.dumps({"format": FORMAT - 1}))
+    with pytest.raises(UserError, match="older cai-eval"):
+        RunDirectory.read(run.path)
+    path.write_text(json.dumps({"format": FORMAT, "suite": {"name": "s"}}))
+    with pytest.raises(UserError, match="lacks cells, interventions, rungs: delete it"):
+        RunDirectory.read(run.path)
     path.write_text('{"format": 1,')
     with pytest.raises(UserError, match="cannot be read"):
         RunDirectory.read(run.path)
+    run.cell("h").publish([record(1)], {})
+    path.unlink()  # as the sentence says
+    create(run.path)
+    assert run.cell("h").finished()
 
 
 def test_damaged_records_name_the_mend(tmp_path):
