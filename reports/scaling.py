@@ -11,7 +11,7 @@ import pandas as pd
 from pydantic import BaseModel, Field
 
 from cai_eval.contracts import Figure, Metric, PaperFigure, Results, Table
-from cai_eval.pages import charts, lettering, scores, style
+from cai_eval.pages import charts, lettering, scores, style, trends
 from cai_eval.pages.text import slug
 
 from . import published
@@ -80,6 +80,9 @@ class Scaling:
             if others:
                 title = f"{name} by its other metrics, against size"
                 yield self._figure(results, f"scaling-{slug(name)}-metrics", title, others)
+        slopes = trends.trends(results, {n: scores.primary(results.metrics[n]) for n in drawn}, self.config.level)
+        if not slopes.empty:
+            yield _trends(results, slopes)
         for name, frames in drawn.items():
             yield _table(results, name, pd.concat(frames.values(), ignore_index=True))
 
@@ -179,4 +182,30 @@ def _table(results: Results, benchmark: str, frame: pd.DataFrame) -> Table:
         caption="Mean over items with its interval by clusters: fractions, or the metric's own unit.",
         frame=table,
         formats={**dict.fromkeys(("score", "low", "high", "chance"), "{:#.3g}"), "M parameters": "{:,.4g}"},
+    )
+
+
+def _trends(results: Results, frame: pd.DataFrame) -> Table:
+    table = pd.DataFrame(
+        {
+            "benchmark": frame["benchmark"],
+            "intervention": frame["intervention"].map(results.interventions),
+            "score, change": frame["score"],
+            "low": frame["score_low"],
+            "high": frame["score_high"],
+            "tax, change": frame["tax"],
+            "tax low": frame["tax_low"],
+            "tax high": frame["tax_high"],
+            "sizes": frame["sizes"],
+            "items": frame["items"],
+        }
+    )
+    return Table(
+        name="trends",
+        title="Change with size",
+        caption="Least-squares slope a tenfold of parameters, item by item, with its interval by clusters: fractions, "
+        "or the metric's own unit (nats for perplexity). A positive tax slope: larger models lose more. Of these "
+        "models; others of the same sizes could give another slope.",
+        frame=table,
+        formats=dict.fromkeys(("score, change", "low", "high", "tax, change", "tax low", "tax high"), "{:+.3f}"),
     )
