@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -39,6 +40,19 @@ class Listener:
 
     def notice(self, text: str) -> None:
         """Something a reader should know."""
+
+
+class CellError(Exception):
+    """Why a cell has no result, as a sentence."""
+
+
+@contextmanager
+def of_this_cell() -> Iterator[None]:
+    """What the user can mend of one model or trainer fails its cells; the rest of the study goes on."""
+    try:
+        yield
+    except UserError as error:
+        raise CellError(str(error)) from error
 
 
 @dataclass(frozen=True)
@@ -109,7 +123,7 @@ class _Runner:
         except UserError:
             raise
         except Exception as error:
-            failure = f"{type(error).__name__}: {error}"
+            failure = str(error) if isinstance(error, CellError) else f"{type(error).__name__}: {error}"
             seed = f", seed {cell.run}" if cell.run else ""
             self.failures[f"{cell.rung}, {cell.intervention}, {cell.benchmark}{seed}"] = failure
             store.fail({**summary, "failure": failure, "traceback": traceback.format_exc()})
@@ -144,7 +158,8 @@ class _Runner:
             self.listener.making(node, done, total, note)
 
         workshop = NodeWorkshop(folder, node.seed, self.source, self.models, report)
-        made: Artefact = trainer.run(inputs, workshop)
+        with of_this_cell():
+            made: Artefact = trainer.run(inputs, workshop)
         refuse_borrowed_fingerprints(made, inputs.values())
         self.directory.publish_artefact(node.hash, made, describe(node))
         return made
@@ -152,7 +167,8 @@ class _Runner:
     def evaluate(self, cell: Cell, artefact: Artefact, store: CellDirectory, summary: dict[str, Any]) -> None:
         benchmark: Benchmark = registry.create("benchmarks", cell.plugin, cell.config)
         records = store.resume([item.id for item in cell.items])
-        subject = self.models.subject(artefact)
+        with of_this_cell():
+            subject = self.models.subject(artefact)
         before = self.models.usage(artefact)
         summary["notice"] = self.models.notice(artefact)
         if summary["notice"]:
@@ -181,7 +197,7 @@ class _Runner:
         }
         if all(record.error for record in records):
             store.restart()
-            raise RuntimeError(f"every item failed, the first with: {records[0].error}")
+            raise CellError(f"every item failed, the first with: {records[0].error}")
         store.publish(records, summary)
 
 

@@ -151,9 +151,7 @@ def test_a_cell_whose_every_item_failed_is_tried_anew(model, tmp_path, monkeypat
         patch.setattr(lambada, "evaluate", broken)
         _, outcome = start(tmp_path / "run", plan, models, source)
     assert outcome.computed == 0
-    assert set(outcome.failures.values()) == {
-        "RuntimeError: every item failed, the first with: RuntimeError: the device fell off"
-    }
+    assert set(outcome.failures.values()) == {"every item failed, the first with: RuntimeError: the device fell off"}
     _, outcome = start(tmp_path / "run", plan, models, source)
     assert (outcome.computed, outcome.failures) == (2, {})
 
@@ -178,22 +176,24 @@ def test_answers_are_reused_across_runs(model, tmp_path):
     assert records(one, plan) == records(two, plan)
 
 
-def test_a_failing_trainer_fails_its_cells_alone_and_once(model, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [(RuntimeError("the loss is NaN"), "RuntimeError: the loss is NaN"), (UserError("too few rows."), "too few rows.")],
+)
+def test_a_failing_trainer_fails_its_cells_alone_and_once(model, tmp_path, monkeypatch, error, failure):
     doubles.install(tmp_path / "site", monkeypatch)
     calls = []
 
     def explode(self, inputs, workshop):
         calls.append(workshop.directory)
-        raise RuntimeError("the loss is NaN")
+        raise error
 
     monkeypatch.setattr(doubles.HelpfulRLHF, "run", explode)
     parts = {"none": Intervention(trainer="none"), "helpful-rlhf": Intervention(trainer="helpful-rlhf")}
     parts["sl-cai"] = Intervention(trainer="sl-cai")
     plan, models, source = study(model, parts)
     directory, outcome = start(tmp_path / "run", plan, models, source)
-    assert outcome.failures == dict.fromkeys(
-        ("tiny, helpful-rlhf, lambada", "tiny, sl-cai, lambada"), "RuntimeError: the loss is NaN"
-    )
+    assert outcome.failures == dict.fromkeys(("tiny, helpful-rlhf, lambada", "tiny, sl-cai, lambada"), failure)
     assert len(calls) == 1
     assert len(load_results([directory.path]).cells) == 1
 
