@@ -47,7 +47,7 @@ class Scaling:
     )
 
     class Config(BaseModel, frozen=True, extra="forbid"):
-        """published: draw the paper's own curves in grey where it measured the same thing. level: of the intervals."""
+        """published: draw the paper's own curves in grey where it measured the same thing on the same items. level: of the intervals."""
 
         published: bool = True
         level: float = Field(default=0.95, gt=0, lt=1)
@@ -64,16 +64,16 @@ class Scaling:
                 drawn[name] = frames
         for name, frames in drawn.items():
             metric = scores.primary(results.metrics[name])
-            panel = self._panel(name, metric, frames[metric.name], title=name)
+            panel = self._panel(results, name, metric, frames[metric.name], title=name)
             yield self._figure(results, f"scaling-{slug(name)}", f"{name}: {metric.label} against size", [panel])
         for name, frames in drawn.items():
             metric = scores.primary(results.metrics[name])
-            categories = self._categories(name, metric, frames[metric.name])
+            categories = self._categories(results, name, metric, frames[metric.name])
             if 1 < len(categories) <= MOST_CATEGORIES:
                 title = f"{name} by category: {metric.label} against size"
                 yield self._figure(results, f"scaling-{slug(name)}-categories", title, categories)
             others = [
-                self._panel(name, other, frames[other.name], title=name)
+                self._panel(results, name, other, frames[other.name], title=name)
                 for other in results.metrics[name]
                 if other is not metric and not frames[other.name].empty
             ]
@@ -86,19 +86,23 @@ class Scaling:
         for name, frames in drawn.items():
             yield _table(results, name, pd.concat(frames.values(), ignore_index=True))
 
-    def _panel(self, benchmark: str, metric: Metric, frame: pd.DataFrame, title: str) -> Panel:
-        overlay = published.scores(benchmark, metric.name) if self.config.published else {}
+    def _panel(self, results: Results, benchmark: str, metric: Metric, frame: pd.DataFrame, title: str) -> Panel:
+        overlay = published.scores(benchmark, metric.name) if self._comparable(results) else {}
         return Panel(title, metric.label, metric, frame[frame["category"] == ""], overlay)
 
-    def _categories(self, benchmark: str, metric: Metric, frame: pd.DataFrame) -> list[Panel]:
+    def _categories(self, results: Results, benchmark: str, metric: Metric, frame: pd.DataFrame) -> list[Panel]:
         """A panel for each category, all with one y axis."""
         frame = frame[frame["category"] != ""]
-        known = published.categories(benchmark, metric.name) if self.config.published else {}
+        known = published.categories(benchmark, metric.name) if self._comparable(results) else {}
         panels = [
             Panel(str(name), f"{metric.label}, {rows['items'].max()} items", metric, rows, known.get(str(name), {}))
             for name, rows in frame.groupby("category", sort=False)
         ]
         return [replace(panel, limits=_limits(panels)) for panel in panels]
+
+    def _comparable(self, results: Results) -> bool:
+        """Whether the paper's curves belong here: a laboratory's items are not the paper's."""
+        return self.config.published and not results.laboratory
 
     @style.house()
     def _figure(self, results: Results, name: str, title: str, panels: Sequence[Panel]) -> Figure:

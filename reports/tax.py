@@ -64,10 +64,8 @@ class Tax:
     @style.house()
     def _taxes(self, results: Results, measures: Mapping[str, Metric], frame: pd.DataFrame) -> Figure:
         titles = results.interventions
-        overlays = {
-            name: published.taxes(name, metric.name) if self.config.published else {}
-            for name, metric in measures.items()
-        }
+        comparable = self.config.published and not results.laboratory  # a laboratory's items are not the paper's
+        overlays = {name: published.taxes(name, metric.name) if comparable else {} for name, metric in measures.items()}
         named = charts.curve_labels(frame, titles).values()
         labels = [*named, *(label for curves in overlays.values() for label in curves), "no tax"]
         margins = style.Margins(right=lettering.room_for(labels))

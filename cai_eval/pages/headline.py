@@ -36,8 +36,8 @@ def laboratory(results: Results) -> str:
     if not results.laboratory:
         return ""
     return (
-        f'<p class="banner">These models come from the laboratory <b>{html.text(results.laboratory)}</b>: a small '
-        "made-up world in which the truth is planted. The page tests the method and says nothing of other models.</p>"
+        f'<p class="banner">Laboratory: <b>{html.text(results.laboratory)}</b>. '
+        "The page tests the method and says nothing of other models.</p>"
     )
 
 
