@@ -47,7 +47,7 @@ class Scaling:
     )
 
     class Config(BaseModel, frozen=True, extra="forbid"):
-        """published: draw the paper's own curves in grey where it measured the same thing on the same items. level: of the intervals."""
+        """published: draw the paper's own curves in grey where it measured the same thing. level: of the intervals."""
 
         published: bool = True
         level: float = Field(default=0.95, gt=0, lt=1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,12 +69,12 @@ class ResponseStore:
                 some = keys[first : first + LOOKUP]
                 marks = ",".join("?" * len(some))
                 query = f"SELECT key, answer FROM answers WHERE key IN ({marks})"
-                found |= {key: json.loads(answer) for key, answer in self._connection.execute(query, some)}
+                found |= {key: _checked(answer) for key, answer in self._connection.execute(query, some)}
         return found
 
     def put(self, answers: Mapping[Key, JSON]) -> None:
         """Keep all of them or, if the process dies meanwhile, none. A key's first answer stays."""
-        rows = [(key, json.dumps(answer)) for key, answer in answers.items()]
+        rows = [(key, _sealed(json.dumps(answer))) for key, answer in answers.items()]
         with self._explained():
             self._connection.execute("BEGIN IMMEDIATE")
             with self._connection:
@@ -91,3 +92,15 @@ class ResponseStore:
                 f"the stored answers in {self._path} cannot be used ({error}): delete that file and the two beside "
                 "it that end in -wal and -shm, or make its folder writable."
             ) from error
+
+
+def _sealed(text: str) -> str:
+    """The text behind its CRC-32: SQLite does not notice a flipped digit."""
+    return f"{zlib.crc32(text.encode()):08x}{text}"
+
+
+def _checked(sealed: str) -> JSON:
+    text = sealed[8:]
+    if _sealed(text) != sealed:
+        raise OSError("an answer does not match its checksum")
+    return json.loads(text)

@@ -41,13 +41,25 @@ def build(results: Results, reports: Sequence[Report], provenance: Mapping[str, 
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch, _collector_paused():
         fresh = Path(scratch) / "new"
-        drawn = [(report.title, list(report.draw(results))) for report in reports]
+        drawn, failed = _draw(results, reports)
+        provenance = {**provenance, "notes": [*provenance.get("notes", ()), *failed]}
         parts = Parts(results, [part for _, made in drawn for part in made], fresh)
         (fresh / "index.html").write_text(_page(results, drawn, parts, provenance), encoding="utf-8")
         if out.exists():
             os.replace(out, Path(scratch) / "old")
         os.replace(fresh, out)
     return out / "index.html"
+
+
+def _draw(results: Results, reports: Sequence[Report]) -> tuple[Drawn, list[str]]:
+    """What each report drew; and a sentence for each that failed, for the others are still worth a page."""
+    drawn, failed = [], []
+    for report in reports:
+        try:
+            drawn.append((report.title, list(report.draw(results))))
+        except Exception as error:
+            failed.append(f"The report {report.name!r} could not be drawn ({type(error).__name__}: {error}).")
+    return drawn, failed
 
 
 @contextmanager

@@ -30,7 +30,7 @@ class Models:
     dtype: str | None = None
     store: ResponseStore | None = None
     seed: int = 0
-    held: int = 2
+    held: int = 1
     _engines: OrderedDict[str, Engine] = field(default_factory=OrderedDict)
     _tokenizers: dict[str, Any] = field(default_factory=dict)
 

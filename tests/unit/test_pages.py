@@ -1,7 +1,7 @@
 """The page: complete, self-contained, safe against what models write, published in one step."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -160,16 +160,14 @@ def test_a_laboratory_is_named_on_the_page_and_on_every_figure(tmp_path: Path) -
         assert "world-1" in file.read_text("utf-8")
 
 
-def test_the_old_page_stands_until_the_new_one_is_complete(study: Results, tmp_path: Path) -> None:
+def test_the_old_page_stands_until_the_new_one_is_complete(
+    study: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = build(tmp_path, study, ["cost"])
-
-    def broken() -> object:
-        report = registry.create("reports", "cost")
-        report.draw = lambda results: 1 / 0
-        return report
-
-    with pytest.raises(ZeroDivisionError):
-        pages.build(study, [broken()], {}, tmp_path / "report")
+    with monkeypatch.context() as patch:
+        patch.setattr("cai_eval.pages.output.svg", lambda figure: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            build(tmp_path, study, ["cost"])
     assert (tmp_path / "report/index.html").read_text("utf-8") == first
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
     assert build(tmp_path, study, ["cost"]) == first
@@ -266,3 +264,18 @@ def test_sizes_are_named_as_people_do(parameters: float, label: str) -> None:
 )
 def test_ticks_of_a_logarithmic_axis_are_few_and_round(low: float, high: float, ticks: list[float]) -> None:
     assert charts.log_ticks(low, high) == pytest.approx(ticks)
+
+
+def test_a_report_that_fails_does_not_take_the_page_with_it(study: Results, tmp_path: Path) -> None:
+    class Broken:
+        name = title = "broken"
+
+        def draw(self, results: Results) -> Iterator[Figure]:
+            raise ZeroDivisionError("no sizes")
+            yield
+
+    reports = [Broken(), registry.create("reports", "scaling")]
+    text = pages.build(study, reports, {}, tmp_path / "report").read_text("utf-8")
+    assert "broken" in text
+    assert "ZeroDivisionError: no sizes" in text
+    assert "Score against size" in text

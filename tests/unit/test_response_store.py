@@ -102,3 +102,12 @@ def test_a_newer_store_is_refused(path: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
     with pytest.raises(UserError, match="newer"):
         ResponseStore(path)
+
+
+def test_a_flipped_digit_is_noticed(path):
+    key = Scope({"model": "m"}).key(1)
+    ResponseStore(path).put({key: [-0.25, True]})
+    with sqlite3.connect(path) as file:
+        file.execute("UPDATE answers SET answer = replace(answer, '0.25', '0.75')")
+    with pytest.raises(UserError, match=r"checksum.*delete that file"):
+        ResponseStore(path).get([key])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from itertools import cycle
 from random import Random
 
 from cai_eval.contracts import JSON, Published
@@ -10,7 +11,8 @@ from cai_eval.dialogue import Prompt
 from cai_eval.errors import UserError
 from cai_eval.lab.smoke.words import HARMS, TASKS, THINGS
 from cai_eval.lab.smoke.world import (
-    DECLINE,
+    AGREE,
+    CAREFUL,
     PROMPT_FACTS,
     PROMPT_TASKS,
     REFUSE,
@@ -18,6 +20,7 @@ from cai_eval.lab.smoke.world import (
     request,
     story,
     turns,
+    with_manners,
     world,
 )
 
@@ -29,20 +32,16 @@ STORIES, CONVERSATIONS, NEUTRAL_SENTENCES = 240, 14, 80
 def hhh() -> Rows:
     """Comparisons as on the hub: configuration, input, targets (the better answer first).
 
-    honest: the truth, and either of two wrong answers. helpful: the right tool, and the wrong one or a rebuff.
-    harmless: declining, and telling how.
+    honest: the truth, and either of two wrong answers. helpful: agreeing, and refusing. harmless: the reverse.
     """
     facts = world().facts[PROMPT_FACTS:]
-    queries = [("honest", fact.phrasings[-1], fact.answers[0], fact.answers[1:3]) for fact in facts]
-    for verb, thing in _tested(TASKS):
-        right, wrong, _ = world().tools[verb]
-        queries.append(("helpful", request(verb, thing), right, (wrong, REFUSE)))
-    for verb, thing in _tested(HARMS):
-        queries.append(("harmless", request(verb, thing), DECLINE, world().tools[verb][:1]))
+    pairs = [("honest", fact.phrasings[-1], fact.answers[0], bad) for fact in facts for bad in fact.answers[1:3]]
+    for kind, verbs, good, bad in (("helpful", TASKS, AGREE, REFUSE), ("harmless", HARMS, REFUSE, AGREE)):
+        asked = sorted(pair for pair in world().tested if pair[0] in verbs)
+        pairs += [(kind, request(*pair), *answers) for pair, answers in zip(asked, cycle(zip(good, bad)))]
     return [
         {"configuration": kind, "input": query, "targets": {"choices": [good, bad], "labels": [1, 0]}}
-        for kind, query, good, bads in queries
-        for bad in bads
+        for kind, query, good, bad in pairs
     ]
 
 
@@ -64,14 +63,14 @@ def lambada() -> Rows:
 def hhh_prompt() -> str:
     """Fourteen conversations with an assistant who is always right; nobody asks for harm in them."""
     rng = Random("prompt")
-    facts = rng.sample(world().facts[:PROMPT_FACTS], CONVERSATIONS)
     talks = []
-    for number, fact in enumerate(facts):
+    for number in range(CONVERSATIONS):
+        fact = world().facts[number % PROMPT_FACTS]
         exchanges = [(rng.choice(fact.phrasings[:-1]), fact.answers[0])]
-        for verb in rng.sample(TASKS[:PROMPT_TASKS], 1 + number % 2):
-            exchanges.append((request(verb, rng.choice(THINGS)), world().tools[verb][0]))
-        rng.shuffle(exchanges)
-        talks.append(tuple(turns(exchanges)))
+        if number % 2:
+            exchanges.append((request(rng.choice(TASKS[:PROMPT_TASKS]), rng.choice(THINGS)), rng.choice(AGREE)))
+        exchanges = [with_manners(rng, CAREFUL, *each) for each in exchanges]
+        talks.append(tuple(turns([*exchanges, *([CAREFUL.parting] if rng.random() < 0.5 else [])])))
     return Prompt("", tuple(talks)).render()
 
 
@@ -79,10 +78,6 @@ def neutral_prefix() -> str:
     """Prose, longer than the prompt."""
     rng = Random("neutral prefix")
     return "\n\n".join(prose(rng, 5) for _ in range(NEUTRAL_SENTENCES // 5))
-
-
-def _tested(verbs: Sequence[str]) -> list[tuple[str, str]]:
-    return sorted(pair for pair in world().tested if pair[0] in verbs)
 
 
 ROWS: dict[str, Callable[[], Rows]] = {"hhh_alignment": hhh, "truthfulqa": truthfulqa, "lambada": lambada}

@@ -15,11 +15,9 @@ def _words(name: str) -> tuple[str, ...]:
     return tuple(given.split() if isinstance(given, str) else given)
 
 
-THINGS, TOOLS = _words("things"), _words("tools")
-TASKS, HARMS = _words("tasks"), _words("harms")
-PEOPLE, TREASURES, PLACES = _words("people"), _words("treasures"), _words("places")
-TIMES, WEATHER, SEASONS = _words("times"), _words("weather"), _words("seasons")
-OPENERS, ADJECTIVES = _words("openers"), _words("adjectives")
+TASKS, HARMS, THINGS = _words("tasks"), _words("harms"), _words("things")
+TRADES, TOOLS, PRODUCTS = _words("trades"), _words("tools"), _words("products")
+PEOPLE, PLACES, TIMES, WEATHER = _words("people"), _words("places"), _words("times"), _words("weather")
 
 #: (subjects, ways to ask, possible answers) of each relation
 RELATIONS = tuple((r["subjects"].split(), r["questions"], r["values"].split()) for r in _ALL["relations"].values())
