@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -38,6 +39,7 @@ def command(dry_run: bool, as_json: bool, out: Path | None, **asked: Any) -> int
     """Run a suite and draw its report. The same command again goes on where a stopped one was."""
     from cai_eval.study.session import Order
 
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads, not imported yet: wait without spinning
     with redirect_stdout(sys.stderr):  # what plug-ins and libraries print is no part of the JSON
         code, outcome = run(Order(**asked), out, dry_run, as_json)
     if as_json:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
+import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -51,15 +52,26 @@ class ResponseStore:
         with self._explained():
             path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = sqlite3.connect(path, timeout=WAIT_SECONDS, isolation_level=None)
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = NORMAL")
-            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-            if version > VERSION:
-                raise UserError(f"the answers in {path} were stored by a newer version: update, or name another file.")
-            self._connection.execute(
-                "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID"
-            )
-            self._connection.execute(f"PRAGMA user_version = {VERSION}")
+            self._lay_out(time.monotonic() + WAIT_SECONDS)
+
+    def _lay_out(self, deadline: float) -> None:
+        """Mode and table. SQLite does not wait while another process changes the mode of a new file: we do."""
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+                self._connection.execute("PRAGMA synchronous = NORMAL")
+                (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+                if version > VERSION:
+                    raise UserError(f"the answers in {self._path} were stored by a newer version: update cai-eval.")
+                self._connection.execute(
+                    "CREATE TABLE IF NOT EXISTS answers (key BLOB PRIMARY KEY, answer TEXT NOT NULL) WITHOUT ROWID"
+                )
+                self._connection.execute(f"PRAGMA user_version = {VERSION}")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
 
     def get(self, keys: Sequence[Key]) -> dict[Key, JSON]:
         """The answers that are there."""
