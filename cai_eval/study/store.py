@@ -23,7 +23,6 @@ import os
 import shutil
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
@@ -210,15 +209,17 @@ class CellDirectory:
     def records(self) -> list[Record]:
         """All records of a finished cell. Raises UserError where the file is damaged."""
         frame = self.frame()
-        scores = [name for name in frame if name.startswith(_SCORE)]
-        rows = frame.to_dict("records")
+        names = [name.removeprefix(_SCORE) for name in frame if name.startswith(_SCORE)]
+        texts = zip(*(frame[name].tolist() for name in _TEXTS), strict=True)
+        values = frame[[_SCORE + name for name in names]].to_numpy(float).tolist()
+        details = json.loads(f"[{','.join(frame['details'])}]")
         return [
             Record(
-                **{name: row[name] for name in _TEXTS},
-                scores={name[len(_SCORE) :]: row[name] for name in scores if row[name] == row[name]},
-                details=json.loads(row["details"]),
+                **dict(zip(_TEXTS, text, strict=True)),
+                scores={name: value for name, value in zip(names, row, strict=True) if value == value},
+                details=detail,
             )
-            for row in rows
+            for text, row, detail in zip(texts, values, details, strict=True)
         ]
 
     def frame(self, columns: Sequence[str] | None = None) -> Any:
@@ -244,7 +245,7 @@ class Journal:
         self._handle = handle
 
     def add(self, records: Sequence[Record]) -> None:
-        contents = [json.dumps(asdict(record), default=_plain).encode("ascii") + b"\n" for record in records]
+        contents = [json.dumps(vars(record), default=_plain).encode("ascii") + b"\n" for record in records]
         self._handle.write(b"".join(_checksum(content) + b" " + content for content in contents))
         self._handle.flush()
         os.fsync(self._handle.fileno())
@@ -323,7 +324,9 @@ def _replace(temporary: Path, path: Path) -> None:
 
 
 def _plain(value: Any) -> Any:
-    """JSON for numpy scalars and arrays that a benchmark left in its details."""
+    """JSON for numpy scalars and arrays, and for mappings that are no dict, that a benchmark left in its records."""
+    if isinstance(value, Mapping):
+        return dict(value)
     if hasattr(value, "tolist"):
         return value.tolist()
     return str(value)
