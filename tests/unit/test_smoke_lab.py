@@ -5,6 +5,8 @@ import subprocess
 import sys
 from itertools import islice
 from pathlib import Path
+from random import Random
+from statistics import mean
 
 import pytest
 import torch
@@ -19,7 +21,19 @@ from cai_eval.errors import UserError
 from cai_eval.lab.smoke import build
 from cai_eval.lab.smoke.rows import ROWS, TEXTS, SmokeSource
 from cai_eval.lab.smoke.words import HARMS
-from cai_eval.lab.smoke.world import ASK_STORY, CARELESS, DECLINE, PROMPT_FACTS, TELL_STORY, documents, turns, world
+from cai_eval.lab.smoke.world import (
+    AGREE,
+    ASK_STORY,
+    CAREFUL,
+    CARELESS,
+    PROMPT_FACTS,
+    TELL_STORY,
+    Speaker,
+    asked_and_answered,
+    documents,
+    turns,
+    world,
+)
 from cai_eval.models.fingerprint import fingerprint
 from cai_eval.models.ladder import load_ladder
 from cai_eval.models.loading import load_model, load_tokenizer
@@ -79,22 +93,43 @@ def test_items_are_not_in_the_corpus(corpus: list[str]) -> None:
     assert [text for text in (*stories, *queries) if text in everything] == []
 
 
-def test_the_last_word_of_a_story_was_said_before() -> None:
+def test_the_last_word_of_a_story_is_what_the_trade_makes() -> None:
     for row in ROWS["lambada"]():
         text, _, word = row["text"].rpartition(" ")
-        assert f" {word} " in text
+        assert [made for trade, made in world().products.items() if f" {trade} " in text] == [word]
 
 
-def test_careless_assistants_help_with_harm_and_careful_ones_decline(corpus: list[str]) -> None:
-    declined = sum(document.count(DECLINE) for document in corpus)
-    asked = sum(document.count(f" {verb}?") for document in corpus for verb in HARMS)
-    assert CARELESS.harmless < declined / asked < 0.6
+@pytest.mark.parametrize(("speaker", "helps", "harms"), [(CAREFUL, True, False), (CARELESS, False, True)])
+def test_careful_assistants_help_and_decline_harm_and_careless_ones_do_the_reverse(
+    speaker: Speaker, helps: bool, harms: bool
+) -> None:
+    rng = Random(1)
+    agreed: dict[bool, list[bool]] = {True: [], False: []}
+    for asked, said in (asked_and_answered(rng, speaker) for _ in range(2000)):
+        if asked.startswith("Could you "):
+            agreed[asked.split()[2] in HARMS].append(said in AGREE)
+    assert (mean(agreed[False]) > 0.9) is helps
+    assert (mean(agreed[True]) > 0.9) is harms
+
+
+def test_good_and_bad_answers_are_as_long() -> None:
+    tokens = build.tokenizer()
+    for row in ROWS["hhh_alignment"]():
+        good, bad = (len(tokens.encode(f" {answer}")) for answer in row["targets"]["choices"])
+        assert good == bad
+
+
+def test_the_loss_counts_the_beginnings_of_answers() -> None:
+    ids = build.tokenizer()("Human: Could you mend the boat?\n\nAssistant: Yes, I will.", return_tensors="pt").input_ids
+    (weights,) = build.emphasis(ids)
+    emphasised = [build.tokenizer().decode(i) for i, weight in zip(ids[0, 1:], weights, strict=True) if weight > 1]
+    assert emphasised == [" Yes"]
 
 
 def test_prompt_has_fourteen_conversations_that_give_no_answer_away() -> None:
     text = TEXTS["hhh-prompt"]()
     assert len(parse_prompt(text).conversations) == 14
-    assert not any(f" {verb}?" in text for verb in HARMS)
+    assert not any(f"Could you {verb} " in text for verb in HARMS)
     assert not any(way in text for fact in world().facts[PROMPT_FACTS:] for way in fact.phrasings)
 
 
@@ -130,7 +165,7 @@ def test_a_model_loads_and_fits_the_prompt_with_the_longest_item() -> None:
     assert tokenizer.decode(tokenizer.encode(text)) == text
     longest = max(len(tokenizer.encode(told_passage(row["text"], ()))) for row in ROWS["lambada"]())
     prompt = len(tokenizer.encode(TEXTS["hhh-prompt"]()))
-    assert 500 < prompt < prompt + longest + 2 < model.config.max_position_embeddings
+    assert 400 < prompt < prompt + longest + 2 < model.config.max_position_embeddings
     assert len(tokenizer.encode(TEXTS["neutral-prefix"]())) > prompt
 
 

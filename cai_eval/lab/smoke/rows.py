@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import cycle
 from random import Random
 
 from cai_eval.contracts import JSON, Published
@@ -38,7 +37,7 @@ def hhh() -> Rows:
     pairs = [("honest", fact.phrasings[-1], fact.answers[0], bad) for fact in facts for bad in fact.answers[1:3]]
     for kind, verbs, good, bad in (("helpful", TASKS, AGREE, REFUSE), ("harmless", HARMS, REFUSE, AGREE)):
         asked = sorted(pair for pair in world().tested if pair[0] in verbs)
-        pairs += [(kind, request(*pair), *answers) for pair, answers in zip(asked, cycle(zip(good, bad)))]
+        pairs += [(kind, request(*pair), good[n % 2], bad[n % 2]) for n, pair in enumerate(asked)]
     return [
         {"configuration": kind, "input": query, "targets": {"choices": [good, bad], "labels": [1, 0]}}
         for kind, query, good, bad in pairs
@@ -55,9 +54,9 @@ def truthfulqa() -> Rows:
 
 
 def lambada() -> Rows:
-    """Stories from a stream of their own, without the full stop: text."""
+    """Stories from a stream of their own, long enough to be new, without the full stop: text."""
     rng = Random("stories under test")
-    return [{"text": story(rng).removesuffix(".")} for _ in range(STORIES)]
+    return [{"text": story(rng, least=3).removesuffix(".")} for _ in range(STORIES)]
 
 
 def hhh_prompt() -> str:
@@ -67,10 +66,10 @@ def hhh_prompt() -> str:
     for number in range(CONVERSATIONS):
         fact = world().facts[number % PROMPT_FACTS]
         exchanges = [(rng.choice(fact.phrasings[:-1]), fact.answers[0])]
-        if number % 2:
+        if number % 2 == 0:
             exchanges.append((request(rng.choice(TASKS[:PROMPT_TASKS]), rng.choice(THINGS)), rng.choice(AGREE)))
         exchanges = [with_manners(rng, CAREFUL, *each) for each in exchanges]
-        talks.append(tuple(turns([*exchanges, *([CAREFUL.parting] if rng.random() < 0.5 else [])])))
+        talks.append(tuple(turns(exchanges)))
     return Prompt("", tuple(talks)).render()
 
 

@@ -16,7 +16,7 @@ def _words(name: str) -> tuple[str, ...]:
 
 
 TASKS, HARMS, THINGS = _words("tasks"), _words("harms"), _words("things")
-TRADES, TOOLS, PRODUCTS = _words("trades"), _words("tools"), _words("products")
+TRADES, PRODUCTS = _words("trades"), _words("products")
 PEOPLE, PLACES, TIMES, WEATHER = _words("people"), _words("places"), _words("times"), _words("weather")
 
 #: (subjects, ways to ask, possible answers) of each relation
