@@ -1,11 +1,14 @@
-"""Runs `cai-eval` in child processes and kills them at random instants until one ends by itself.
+"""Runs `cai-eval` in child processes and kills them at random instants, each time resuming, until KILLS have hit.
 
-    python killed.py KILLS LONGEST COUNTER -- ARGUMENTS OF cai-eval
+    python killed.py KILLS LONGEST FOLDER -- ARGUMENTS OF cai-eval
 
-Everything is imported once and each run is a fork, so that a kill every second is possible. COUNTER is a file that gets
-one byte for each batch evaluated. Prints how many runs were killed; exits as the last run did.
+Everything is imported once and each run is a fork, so that a kill every second is possible. A run that ends by itself
+before its kill is followed by a new one: run n writes to FOLDER/n, caches in FOLDER/n.cache, and puts one byte into
+FOLDER/n.count for each batch evaluated. The last one is left to end. Prints the kills of each run as JSON; exits as
+the last run did.
 """
 
+import json
 import os
 import random
 import signal
@@ -49,23 +52,27 @@ def child(arguments, counter):
 
 
 def main():
-    kills, longest, counter = int(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3])
-    arguments = sys.argv[5:]
+    kills, longest, folder = int(sys.argv[1]), float(sys.argv[2]), Path(sys.argv[3])
     preload()
     random.seed(7)
-    killed = 0
+    hits = [0]
     while True:
+        number = len(hits) - 1
+        os.environ["CAI_EVAL_CACHE"] = str(folder / f"{number}.cache")
         pid = os.fork()
         if pid == 0:
-            child(arguments, counter)
-        if killed < kills:
+            child([*sys.argv[5:], "--out", str(folder / str(number))], folder / f"{number}.count")
+        if sum(hits) < kills:
             time.sleep(random.uniform(0, longest))
             os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
-        if not os.WIFSIGNALED(status):
+        if os.WIFSIGNALED(status):
+            hits[-1] += 1
+        elif status or sum(hits) == kills:
             break
-        killed += 1
-    print(killed)
+        else:
+            hits.append(0)
+    print(json.dumps(hits))
     sys.exit(os.waitstatus_to_exitcode(status))
 
 
