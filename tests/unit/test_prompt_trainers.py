@@ -7,10 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from cai_eval.trainers.dialogue_only import DialogueOnly
-from cai_eval.trainers.hhh_prompt import HHHPrompt
-from cai_eval.trainers.neutral_prefix import NeutralPrefix
-from cai_eval.trainers.none import Nothing
 from pydantic import ValidationError
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
@@ -20,6 +16,10 @@ from cai_eval.dialogue import exchange, parse_prompt
 from cai_eval.errors import UserError
 from cai_eval.prefixes import encode, make_prefix
 from cai_eval.testing import byte_tokenizer, check_trainer
+from cai_eval.trainers.dialogue_only import DialogueOnly
+from cai_eval.trainers.hhh_prompt import HHHPrompt
+from cai_eval.trainers.neutral_prefix import NeutralPrefix
+from cai_eval.trainers.none import Nothing
 
 BASE = PolicySpec("m", "f", 1, 8192)
 CONTEXTS = (
