@@ -59,7 +59,9 @@ def label_ends(ax: Axes, labels: Sequence[EndLabel]) -> None:
     to_panel = ax.transData + ax.transAxes.inverted()
     ends = [to_panel.transform((label.x, label.y)) for label in labels]
     wanted = [float(np.clip(y, 0, 1)) * height for _, y in ends]
-    places = spread(wanted, [LINE * len(lines) for lines in texts], height)
+    heights = [LINE * len(lines) for lines in texts]
+    top = height + (LINE - heights[-1]) / 2 if heights else height  # no line of the topmost reaches the heading
+    places = spread(wanted, heights, top)
     for label, lines, y in zip(labels, texts, places, strict=True):
         ax.text(
             1 + 7 / width,
