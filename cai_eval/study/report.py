@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 from cai_eval import registry
 from cai_eval.study.results import load_results
 from cai_eval.study.store import RunDirectory, disk_errors
+
+_ABSOLUTE = re.compile(r"(?<![^\s,='\"])(?:~?/[^/,\s]+)+/([^/,\s]+)/?")
 
 
 def draw_report(runs: Sequence[Path], out: Path) -> Path:
@@ -28,7 +31,7 @@ def draw_report(runs: Sequence[Path], out: Path) -> Path:
 
 
 def provenance(directory: RunDirectory, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What the page says of how its numbers were made, and of what is missing."""
+    """What the page says of how its numbers were made, and of what is missing; run.json has the paths in full."""
     keys = ("suite", "ladder", "laboratory", "settings", "environment", "rungs", "notes", "skipped")
     about = {key: manifest[key] for key in keys if key in manifest}
     about["rungs"] = [{**rung, "prefix": None} for rung in manifest["rungs"]]
@@ -36,4 +39,14 @@ def provenance(directory: RunDirectory, manifest: Mapping[str, Any]) -> dict[str
     about["failed"] = [
         {**entry, "reason": summary["failure"]} for entry, summary in summaries if summary.get("failure")
     ]
-    return about
+    shown: dict[str, Any] = shortened(about)
+    return shown
+
+
+def shortened(value: Any) -> Any:
+    """JSON with absolute paths cut to their last part: a page is passed on, and a home folder is nobody's business."""
+    if isinstance(value, str):
+        return _ABSOLUTE.sub(r"…/\1", value)
+    if isinstance(value, Mapping):
+        return {key: shortened(inner) for key, inner in value.items()}
+    return [shortened(inner) for inner in value] if isinstance(value, list) else value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,12 +63,17 @@ def _row(entry: dict[str, Any], summary: dict[str, Any], manifest: dict[str, Any
     return {
         **{key: entry[key] for key in ("rung", "parameters", "intervention", "seed", "benchmark")},
         **{key: summary[key] for key in measured},
-        "model": next(rung["model"] for rung in manifest["rungs"] if rung["label"] == entry["rung"]),
+        "model": next(_model(rung) for rung in manifest["rungs"] if rung["label"] == entry["rung"]),
         "excluded": len(summary["excluded"]),
         "cache_bytes": usage.get("cache_bytes", 0),
         "sent_tokens": usage.get("sent_tokens", 0),
         "laboratory": manifest.get("laboratory", ""),
     }
+
+
+def _model(rung: Mapping[str, Any]) -> str:
+    """What tells a model from all others: its hub id, or label and fingerprint, for a path would say whose machine."""
+    return f"{rung['label']} {rung['fingerprint'][:8]}" if Path(rung["model"]).is_absolute() else str(rung["model"])
 
 
 def _long(frame: pd.DataFrame, cell: str) -> pd.DataFrame:

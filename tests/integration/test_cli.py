@@ -43,13 +43,15 @@ def order(data_dir):
     return ("--models", data_dir / "stories260K_hf", "--data", data_dir, "--limit", 12, "--device", "cpu")
 
 
-def test_a_run_its_repetition_its_report_and_its_comparison(call, order, tmp_path):
+def test_a_run_its_repetition_its_report_and_its_comparison(call, order, tmp_path, data_dir):
     code, out, err = call("run", *order, "--out", "one", "--json")
     assert code == 0, err
     outcome = json.loads(out)
     assert {row["benchmark"] for row in outcome["scores"]} == {"hhh", "truthfulqa", "lambada"}
     assert all(row["low"] <= row["value"] <= row["high"] for row in outcome["scores"])
     assert (tmp_path / "one/report/index.html").stat().st_size > 10_000
+    for path in (tmp_path / "one/report").rglob("*.*"):  # a page is passed on: it does not say whose machine it was
+        assert str(data_dir).encode() not in path.read_bytes()
     assert "left out" in err  # the prompt does not fit in 512 tokens, and that is said
 
     code, _, err = call("run", *order, "--out", "one")
