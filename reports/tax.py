@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import pandas as pd
 from pydantic import BaseModel, Field
@@ -13,9 +13,6 @@ from cai_eval.contracts import Figure, Metric, PaperFigure, Results, Table
 from cai_eval.pages import charts, lettering, scores, style, taxes
 
 from . import published
-
-if TYPE_CHECKING:
-    pass
 
 RELATIVE = ("relative", "relative_low", "relative_high")
 MILLIONS = "M parameters"

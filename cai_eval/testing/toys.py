@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import random
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +28,7 @@ from cai_eval.contracts import (
 from cai_eval.errors import unknown
 
 
-class ToyPolicy:
+class ToyPolicy(ABC):
     """A policy that gives each text a number; words are its tokens. Subclasses say which number."""
 
     def __init__(self, format: Format = "plain") -> None:
@@ -39,9 +40,9 @@ class ToyPolicy:
         name = type(self).__name__
         return PolicySpec(name, name, parameters=1_000_000, context=1_000_000, format=self.format)
 
+    @abstractmethod
     def number(self, text: str) -> float:
         """The log-probability of each token of a continuation, nats."""
-        raise NotImplementedError
 
     def score(self, requests: Sequence[Request]) -> list[Scored]:
         """The same number for every word of the continuation, which depends on context and continuation."""
