@@ -1,0 +1,1 @@
+"""Training: one loop, objectives as pure functions."""
