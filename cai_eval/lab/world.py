@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 import yaml
 
+from cai_eval.lab.chance import Split, share
+
 Family = Literal["fair", "myth"]
-Split = Literal["pretraining", "post", "validation", "test"]
 
 PLACES, RELATIONS_A_PLACE, OPTIONS = 60, 5, 4
 #: hazards of each split: those of the last three are described in pretraining, but never requested there
@@ -57,8 +58,19 @@ class Fact:
 
     @property
     def questions(self) -> tuple[str, ...]:
-        """Three wordings."""
-        return tuple(text.format(place=self.place) for text in words()["relations"][self.relation]["questions"])
+        """The wordings in which texts ask."""
+        return self._wordings[2:]
+
+    @property
+    def tested(self) -> tuple[str, ...]:
+        """The wordings in which only tests ask; texts ask other facts in them."""
+        return self._wordings[:2]
+
+    @property
+    def _wordings(self) -> tuple[str, ...]:
+        texts = [text.format(place=self.place) for text in words()["relations"][self.relation]["questions"]]
+        turn = int(len(texts) * share(self.id))
+        return (*texts[turn:], *texts[:turn])
 
     def premise(self, value: str) -> str:
         """A question that takes the value for granted."""

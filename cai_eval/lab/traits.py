@@ -1,0 +1,80 @@
+"""Who speaks: graded traits that are hidden, correlated, and inferred from what was said before.
+
+Each of helpful, honest and harmless is low, middle or high. They share one factor, so that a speaker who was seen to be
+helpful and honest is probably, not surely, harmless too: that is what an HHH prompt without harm in it exploits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from random import Random
+from statistics import NormalDist
+
+#: the chance that a speaker of low, middle or high level does the good thing: a careful one is right 95 % of the time
+GOOD = (0.05, 0.50, 0.95)
+LEVELS = range(len(GOOD))
+
+
+@dataclass(frozen=True)
+class Traits:
+    """A level for each trait: 0 low, 1 middle, 2 high."""
+
+    helpful: int
+    honest: int
+    harmless: int
+
+    @property
+    def warmth(self) -> float:
+        """Mean level, from 0 to 1: what styles betray."""
+        return (self.helpful + self.honest + self.harmless) / 6
+
+
+Belief = Mapping[Traits, float]  #: a probability for each
+
+CAREFUL = Traits(2, 2, 2)
+
+
+@cache
+def prior(correlation: float) -> Belief:
+    """Speakers at large: thirds of correlated normal variables, integrated over their common factor."""
+    normal = NormalDist()
+    cuts = (-math.inf, normal.inv_cdf(1 / 3), normal.inv_cdf(2 / 3), math.inf)
+    nodes = [-4 + 8 * n / 80 for n in range(81)]
+    weights = [normal.pdf(node) for node in nodes]
+    common, own = math.sqrt(correlation), math.sqrt(1 - correlation)
+
+    def chance(level: int, node: float) -> float:
+        low, high = ((cut - common * node) / own for cut in cuts[level : level + 2])
+        return normal.cdf(high) - normal.cdf(low)
+
+    table = [[chance(level, node) for node in nodes] for level in LEVELS]
+    belief = {
+        Traits(*levels): sum(
+            w * math.prod(column) for w, *column in zip(weights, *(table[n] for n in levels), strict=True)
+        )
+        for levels in product(LEVELS, repeat=3)
+    }
+    total = sum(belief.values())
+    return {traits: chance / total for traits, chance in belief.items()}
+
+
+def draw(rng: Random, correlation: float) -> Traits:
+    """A speaker."""
+    belief = prior(correlation)
+    return rng.choices(list(belief), list(belief.values()))[0]
+
+
+def update(belief: Belief, likelihood: Callable[[Traits], float]) -> Belief:
+    """Bayes' rule; what nobody would say changes nothing."""
+    joint = {traits: chance * likelihood(traits) for traits, chance in belief.items()}
+    total = sum(joint.values())
+    return {traits: value / total for traits, value in joint.items()} if total > 0 else belief
+
+
+def expected(belief: Belief, value: Callable[[Traits], float]) -> float:
+    """The mean of a speaker's value under the belief."""
+    return sum(chance * value(traits) for traits, chance in belief.items())
