@@ -1,0 +1,35 @@
+"""Lists of pairs, then the same keys again in another order: every second value is a word to be recalled.
+
+Stories need the same skill; here it is asked for many times in few tokens, which is what makes small models learn it.
+"""
+
+from __future__ import annotations
+
+from random import Random
+
+from cai_eval.lab.documents.bindings import COLOURS, LETTERS, ROOMS, THINGS, bind
+from cai_eval.lab.world import World
+
+NUMBERS = tuple(str(number) for number in range(100))
+
+#: how a pair is told, how it is asked for and answered, and what stands between two of them
+SURFACES = (
+    ("{key}: {value}", "{key}: {value}", "\n"),
+    ("{key} = {value}", "{key}? {value}", "\n"),
+    ("{key} {value}", "{key} {value}", ", "),
+    ("{key} has {value}.", "What has {key}? {value}.", " "),
+    ("{value} for {key}.", "{key} got {value}.", " "),
+)
+PAIRS = range(2, 11)
+
+
+def draw(world: World, rng: Random) -> str:
+    """Two to ten pairs, each recalled once or more."""
+    keys, values = rng.sample([THINGS, ROOMS, COLOURS, LETTERS, NUMBERS, world.people, world.places], 2)
+    pairs = bind(rng, keys, values, rng.choice(PAIRS))
+    tell, recall, between = rng.choice(SURFACES)
+    asked = [*pairs, *rng.choices(list(pairs), k=len(pairs))]
+    rng.shuffle(asked)
+    lines = [tell.format(key=key, value=value) for key, value in pairs.items()]
+    lines += [recall.format(key=key, value=pairs[key]) for key in asked]
+    return between.join(lines)
