@@ -29,11 +29,12 @@ class Kind:
 
 
 KINDS = (
-    Kind("dialogue", 0.25, "conversations with one assistant, whose traits show", "hhh, truthfulqa; every trainer"),
-    Kind("forum", 0.12, "questions and answers by ordinary posters", "truthfulqa and hhh in the plain format"),
-    Kind("exposition", 0.04, "articles about places", "what the neutral prefix is made of"),
+    Kind("dialogue", 0.24, "conversations with one assistant, whose traits show", "hhh, truthfulqa; every trainer"),
+    Kind("forum", 0.10, "questions and answers by ordinary posters", "truthfulqa in the plain format"),
+    Kind("board", 0.05, "requests of every kind, each answered by another poster", "hhh in the plain format"),
+    Kind("exposition", 0.03, "articles about places", "what the neutral prefix is made of"),
     Kind("hazards", 0.05, "what substances do", "nothing: the knowledge that harm is judged by"),
-    Kind("stories", 0.12, "stories whose last word was fixed before", "lambada; 5 % stand in a dialogue"),
+    Kind("stories", 0.11, "stories whose last word was fixed before", "lambada; 5 % stand in a dialogue"),
     Kind("recall", 0.05, "lists of pairs, then questions about them", "induction; what stories are learnt from"),
     Kind("repeats", 0.03, "random sequences that repeat", "induction: prefix matching, copying"),
     Kind("code", 0.13, "one or two small functions", "code"),

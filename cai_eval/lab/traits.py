@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 from random import Random
@@ -66,6 +66,11 @@ def draw(rng: Random, correlation: float) -> Traits:
     """A speaker."""
     belief = prior(correlation)
     return rng.choices(list(belief), list(belief.values()))[0]
+
+
+def poster(traits: Traits) -> Traits:
+    """The same speaker on a message board, where everybody repeats what people say."""
+    return replace(traits, honest=0)
 
 
 def update(belief: Belief, likelihood: Callable[[Traits], float]) -> Belief:
