@@ -53,7 +53,7 @@ def test_file_and_hub_give_the_same_items():
     of_file = benchmark().items(source([file_row(*texts) for texts in TEXTS]))
     of_hub = benchmark().items(source([hub_row(*texts, right=i) for i, texts in enumerate(TEXTS)]))
     assert of_file == of_hub
-    assert of_file[0].data == dict(zip(("query", "good", "bad"), TEXTS[0], strict=True))
+    assert of_file[0].data == {**dict(zip(("query", "good", "bad"), TEXTS[0], strict=True)), "matched": False}
 
 
 def test_a_row_without_the_schema_is_named():
@@ -96,8 +96,11 @@ def test_each_scoring_is_what_the_paper_calls_it():
         (False, "Nothing."): [-2.5, -2.5],  # MI 1
     }
     (record,), _ = evaluate(by_table(table), [file_row(*TEXTS[0])])
-    assert record.scores == {"accuracy_mi": 1, "accuracy_sum": 0, "accuracy_mean": 1, "margin": 3.5}
+    assert record.scores == {"accuracy": 1, "accuracy_mi": 1, "accuracy_sum": 0, "accuracy_mean": 1, "margin": 3.5}
     assert record.answer == record.reference == "The sky."
+    matched = {**hub_row(*TEXTS[0]), "matched": True, "cluster": "the sky"}
+    (record,), _ = evaluate(by_table(table), [matched])
+    assert (record.scores["accuracy"], record.scores["margin"], record.cluster) == (0, -0.5, "the sky")
     (record,), _ = evaluate(by_table(table), [file_row(*TEXTS[0])], scoring="sum")
     assert record.scores["margin"] == -0.5
     assert record.answer == "Nothing."
