@@ -16,6 +16,7 @@ COMMANDS = {
     "compare": "Compare runs item by item, with paired tests.",
     "list": "List suites, ladders, benchmarks, trainers, reports or constitutions.",
     "data": "Fetch or verify the published data sets.",
+    "lab": "Build, show or verify the laboratory's ladder of small models.",
     "doctor": "Say what this machine, this installation and the caches offer.",
 }
 
