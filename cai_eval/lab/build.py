@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -13,8 +14,8 @@ from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from cai_eval.lab.recipe import Recipe, Shape, Span, name_of
+from cai_eval.lab.shipped import Facts, save
 from cai_eval.lab.stream import VALIDATION, Stream, corpus_digest, tokenizer
-from cai_eval.lab.weights import Facts, save
 from cai_eval.lab.world import Options
 from cai_eval.training.loop import Progress, train
 
@@ -65,8 +66,11 @@ def build(
     spans, stream = job.recipe.spans, Stream(job.world)
 
     def keep(model: nn.Module, step: int, loss: float, place: Path) -> None:
-        facts = Facts(job.rung, job.seed, spans[step - 1].stop - 1, round(loss, 4), directory.parent.name)
-        save(model, job.shape.config(), facts, tokenizer(job.world).to_str(), place)
+        text = tokenizer(job.world).to_str()
+        mark = hashlib.sha256(text.encode()).hexdigest()
+        tokens = spans[step - 1].stop - 1
+        facts = Facts(job.rung, job.seed, tokens, round(loss, 4), directory.parent.name, mark)
+        save(model.state_dict(), job.shape.config(), facts, text, place)
 
     def evaluate(model: nn.Module, step: int) -> Mapping[str, float]:
         loss = held_out_loss(model, job.world)

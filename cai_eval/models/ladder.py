@@ -13,17 +13,36 @@ from cai_eval.errors import UserError, unknown
 
 
 @dataclass(frozen=True)
+class Origin:
+    """How a laboratory's model was made.
+
+    seed: of its initialisation. tokens: that it has read. loss: on held-out documents, nats a token. recipe: a hash of
+    all that decided its training. sha256: of its weight file.
+    """
+
+    seed: int
+    tokens: int
+    loss: float
+    recipe: str
+    sha256: str
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
+
+
+@dataclass(frozen=True)
 class Rung:
     """One model of a ladder.
 
     model: hub id or directory. label: how figures name it, unlike any other of the ladder.
     parameters: non-embedding. context: tokens. None where only the model's own configuration can tell.
+    origin: of a laboratory's model.
     """
 
     model: str
     label: str
     parameters: int | None = None
     context: int | None = None
+    origin: Origin | None = None
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
