@@ -1,0 +1,76 @@
+"""Objectives: pure functions of a model and a batch. A loss is a sum in nats, beside the number of tokens it sums over.
+
+A batch holds `input_ids` [rows, length], padded at the right, and may hold `targets` [rows, length] (bool): the tokens
+that are predicted, each from all before it. Without `targets` these are all tokens but each row's first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy, kl_div
+
+from .heads import hidden_states, sliced
+
+# ---------------------------------------------------------------------------------------------------
+# Losses on logits [tokens, vocabulary]
+# ---------------------------------------------------------------------------------------------------
+
+
+def token_loss(logits: Tensor, ids: Tensor) -> Tensor:
+    """−Σ log q(id) of ids [tokens]."""
+    return cross_entropy(logits, ids, reduction="sum")
+
+
+def full_kl(logits: Tensor, teacher: Tensor) -> Tensor:
+    """Σ KL(teacher ‖ student); teacher: log-probabilities [tokens, vocabulary]. Gradient: student − teacher."""
+    return kl_div(logits.log_softmax(-1), teacher, reduction="sum", log_target=True)
+
+
+def top_k_kl(logits: Tensor, indices: Tensor, teacher: Tensor, tail: Tensor) -> Tensor:
+    """Σ KL(teacher ‖ student) over the teacher's k likeliest tokens and one bucket for the rest.
+
+    indices: of those tokens [tokens, k]. teacher: their log-probabilities [tokens, k]. tail: the log of the mass of the
+    rest [tokens], −inf for none. Never more than the full KL, for pooling outcomes loses information.
+    """
+    student = logits.log_softmax(-1)
+    rest = student.scatter(-1, indices, -torch.inf).logsumexp(-1)
+    top = teacher.exp() * (teacher - student.gather(-1, indices))
+    bucket = torch.where(tail > -torch.inf, tail.exp() * (tail - rest), 0.0)
+    return top.sum() + bucket.sum()
+
+
+# ---------------------------------------------------------------------------------------------------
+# Objectives
+# ---------------------------------------------------------------------------------------------------
+
+
+def causal_lm(model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, int]:
+    """Negative log-likelihood of the target tokens: pretraining, and supervised fine-tuning masked to the answers."""
+    hidden, ids = predicted(model, batch)
+    return sliced(token_loss, model.get_output_embeddings(), hidden, ids), len(ids)
+
+
+def context_distillation(model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, int]:
+    """KL from a teacher with a prompt to the student without it (Askell et al. 2021, §2.1), on cached targets.
+
+    The batch holds for its target tokens, row after row, what `top_k_kl` takes: `teacher_indices` [tokens, k],
+    `teacher_logprobs` [tokens, k] and `teacher_tail` [tokens].
+    """
+    hidden, ids = predicted(model, batch)
+    teacher = (batch["teacher_indices"], batch["teacher_logprobs"], batch["teacher_tail"])
+    return sliced(top_k_kl, model.get_output_embeddings(), hidden, *teacher), len(ids)
+
+
+def predicted(model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """The hidden states [tokens, width] that predict the batch's target tokens, and those tokens [tokens]."""
+    input_ids = batch["input_ids"]
+    hidden = hidden_states(model, input_ids)[:, :-1]
+    following = input_ids[:, 1:]
+    if "targets" not in batch:
+        return hidden.flatten(0, 1), following.flatten()
+    targets = batch["targets"][:, 1:]
+    return hidden[targets], following[targets]
