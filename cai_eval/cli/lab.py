@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from cai_eval.lab.world import Options, World
     from cai_eval.training.loop import Progress
 
 LINE_EVERY = 20.0  #: seconds between two lines where no bar can move
@@ -18,7 +19,15 @@ LINE_EVERY = 20.0  #: seconds between two lines where no bar can move
 
 @click.group("lab")
 def command() -> None:
-    """The laboratory: build its ladder, look at its world, verify what ships."""
+    """The laboratory: look at its world, verify what ships, build its ladder."""
+
+
+def world_options(correlation: float | None, without: tuple[str, ...]) -> Options:
+    """The usual world but for what is given."""
+    from cai_eval.lab.world import Options
+
+    left_out = tuple(sorted(set(without)))
+    return Options(without=left_out) if correlation is None else Options(correlation=correlation, without=left_out)
 
 
 @command.command("build")
@@ -29,7 +38,7 @@ def command() -> None:
 @click.option("--correlation", type=click.FloatRange(0, 1), help="Of the speakers' traits: 0 is the null world.")
 @click.option("--without", multiple=True, help="Leave a document kind out of the corpus.")
 @click.option("--checkpoints", "snapshots", type=click.IntRange(min=0), default=0, help="Keep so many on the way.")
-@click.option("--device", help="cpu, cuda, cuda:1; cuda where there is one by default.")
+@click.option("--device", help="cpu, cuda, cuda:1; the best there is by default.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("runs/lab"), show_default=True)
 def build(
     rungs: tuple[str, ...],
@@ -43,25 +52,110 @@ def build(
     out: Path,
 ) -> None:
     """Train rungs of the ladder. The same command again goes on where a stopped one was."""
+    from cai_eval.lab.corpus import kinds
     from cai_eval.lab.recipe import RECIPE, load_recipe
 
+    world = world_options(correlation, without)
+    kinds(world)  # refuses a kind that there is not, before anything is waited for
     plan = load_recipe(recipe or RECIPE, tokens)
     chosen = [(rung, seed) for rung in rungs or plan.rungs for seed in seeds or range(plan.shape(rung).seeds)]
 
     from cai_eval.lab.build import Job, build
-    from cai_eval.lab.world import Options
     from cai_eval.models.loading import choose_device
 
-    usual = Options()
-    world = Options(
-        correlation=usual.correlation if correlation is None else correlation, without=tuple(sorted(set(without)))
-    )
-    place = choose_device(device)
+    place = str(choose_device(device))
     for rung, seed in chosen:
         job = Job(plan, rung, seed, world)
         with shown(job.name) as progress:
-            model = build(job, out, device=str(place), snapshots=snapshots, progress=progress)
+            model = build(job, out, device=place, snapshots=snapshots, progress=progress)
         click.echo(model)
+
+
+@command.command("publish")
+@click.argument("built", type=click.Path(path_type=Path, exists=True, file_okay=False))
+def publish(built: Path) -> None:
+    """Make the models in BUILT, a directory that `lab build` filled, those that ship; for maintainers."""
+    from cai_eval.lab.shipped import SHELF, publish
+
+    publish(built)
+    click.echo(f"{sum(path.stat().st_size for path in SHELF.iterdir()):,} bytes in {SHELF}")
+
+
+@command.command("verify")
+@click.option("--checksums", is_flag=True, help="Checksums only: rebuild nothing.")
+def verify(checksums: bool) -> int:
+    """Check what ships, and rebuild its smallest rung. Exit code 1 where that becomes another."""
+    from cai_eval.lab.shipped import shipped, unpack
+    from cai_eval.lab.verify import rebuild
+
+    for name in shipped():
+        unpack(name)
+        click.echo(f"{name}: as the ladder says")
+    if checksums:
+        return 0
+    with shown("rebuilding") as progress:
+        rebuilt = rebuild(progress)
+    shipped_loss, new_loss = rebuilt.losses
+    if not rebuilt.same_recipe:
+        click.echo(f"{rebuilt.name}: the corpus or the recipe is not the one that it was built by")
+    equal = "bit for bit" if rebuilt.difference == 0 else f"weights differ by up to {rebuilt.difference:.1e}"
+    click.echo(
+        f"{rebuilt.name}: rebuilt, {equal}; loss {new_loss:.4f}, shipped {shipped_loss:.4f}, "
+        f"between its seeds {rebuilt.spread:.4f}"
+    )
+    return 0 if rebuilt.holds else 1
+
+
+@command.command("show")
+@click.argument("what", type=click.Choice(["documents", "facts", "splits"]), default="documents")
+@click.option("--kind", "names", multiple=True, help="Only documents of this kind.")
+@click.option("--count", type=click.IntRange(min=1), default=1, show_default=True, help="Documents of each kind.")
+@click.option("--correlation", type=click.FloatRange(0, 1), help="Of the speakers' traits: 0 is the null world.")
+def show(what: str, names: tuple[str, ...], count: int, correlation: float | None) -> None:
+    """Samples of every kind of document, the facts with their planted frequencies, or the splits."""
+    from cai_eval.lab.world import make_world
+
+    world = make_world(world_options(correlation, ()))
+    if what == "documents":
+        show_documents(world, names, count)
+    elif what == "facts":
+        for fact in world.facts:
+            shares = zip(fact.options, fact.shares, strict=True)
+            said = ", ".join(f"{'*' * (n == fact.truth)}{value} {share:.2f}" for n, (value, share) in enumerate(shares))
+            click.echo(f"{fact.id} ({fact.family}): {said}")
+        click.echo("how often plain text gives each answer; * the truth")
+    else:
+        show_splits(world)
+
+
+def show_documents(world: World, names: tuple[str, ...], count: int) -> None:
+    """So many of each kind, with the kind's share and what will ask for it."""
+    from random import Random
+
+    from cai_eval.errors import unknown
+    from cai_eval.lab.corpus import KINDS
+
+    known = {kind.name: kind for kind in KINDS}
+    for name in names or known:
+        if name not in known:
+            raise unknown("document kind", name, known)
+        kind = known[name]
+        click.secho(f"{name} ({kind.share:.1%} of the corpus): {kind.about}", bold=True)
+        click.secho(f"asked by {kind.asked_by}", dim=True)
+        for number in range(count):
+            click.echo(f"\n{kind.draw(world, Random(f'shown {name} {number}'))}\n")
+
+
+def show_splits(world: World) -> None:
+    """Hazards a split, and how many rows each source of items under test has."""
+    from collections import Counter
+
+    from cai_eval.lab.source import ROWS
+
+    for split, hazards in Counter(hazard.split for hazard in world.hazards).items():
+        click.echo(f"{split}: {hazards} hazards")
+    for name, rows in ROWS.items():
+        click.echo(f"{name}: {len(rows(world)):,} rows under test, none of them in the corpus")
 
 
 @contextmanager
@@ -80,17 +174,10 @@ def shown(name: str) -> Iterator[Callable[[Progress], None]]:
         return f"loss {progress.loss:.3f} · {speed} · {left}"
 
     if console.is_terminal:
-        columns = (
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[state]}"),
-        )
+        columns = (TextColumn(name), BarColumn(), TaskProgressColumn(), TextColumn("{task.description}"))
         with Bar(*columns, console=console) as bar:
-            task = bar.add_task(name, state="")
-            yield lambda progress: bar.update(
-                task, completed=progress.step, total=progress.steps, state=described(progress)
-            )
+            task = bar.add_task("reading the corpus")
+            yield lambda at: bar.update(task, completed=at.step, total=at.steps, description=described(at))
         return
     told = 0.0
 

@@ -90,7 +90,7 @@ def publish(built: Path, shelf: Path = SHELF) -> None:
         for model in models:
             config, facts = describe(model / WEIGHTS)
             halves = {name: tensor.to(torch.float16) for name, tensor in load_file(model / WEIGHTS).items()}
-            write_weights(halves, config, facts, _file(folder, name_of(facts.rung, facts.seed)))
+            write_weights(halves, config, facts, weight_file(folder, name_of(facts.rung, facts.seed)))
         size = sum(path.stat().st_size for path in folder.iterdir())
         if size > LIMIT:
             raise UserError(f"the models in {built} take {size:,} bytes of {LIMIT:,}: build fewer or smaller ones.")
@@ -137,7 +137,7 @@ def unpack(name: str) -> Path:
         raise unknown("laboratory model", name, rungs)
     label, origin = rungs[name].label, rungs[name].origin
     assert origin is not None
-    source = _file(SHELF, label)
+    source = weight_file(SHELF, label)
     check(source, origin, "install cai-eval again")
     directory = cache_directory() / "lab" / "models" / origin.sha256[:16] / label
     if not directory.is_dir():
@@ -164,7 +164,7 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _file(shelf: Path, label: str) -> Path:
+def weight_file(shelf: Path, label: str) -> Path:
     return shelf / f"{label}.safetensors"
 
 

@@ -19,7 +19,7 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from cai_eval.caches import cache_directory
-from cai_eval.lab import sources
+from cai_eval.lab import code_hash
 from cai_eval.lab.corpus import KINDS, documents
 from cai_eval.lab.tokenizer import END, learn
 from cai_eval.lab.world import Options, make_world
@@ -96,7 +96,7 @@ def corpus_directory(world: Options) -> Path:
 @cache
 def corpus_digest(world: Options) -> str:
     """16 hexadecimal digits that stand for every document of that world, and for its tokenizer."""
-    code = sources.digest(__name__, *(f"cai_eval.lab.documents.{kind.name}" for kind in KINDS))
+    code = code_hash.digest(__name__, *(f"cai_eval.lab.documents.{kind.name}" for kind in KINDS))
     return hashlib.sha256(json.dumps([asdict(world), code], sort_keys=True).encode()).hexdigest()[:16]
 
 
