@@ -25,6 +25,11 @@ COLOURS = (
 LETTERS = tuple(ascii_lowercase)
 
 
+def length(rng: Random, longest: int) -> int:
+    """From 1 to `longest`, each doubling as likely: copying is learnt from near first, and only then from afar."""
+    return int((longest + 1) ** rng.random())
+
+
 def bind(
     rng: Random, keys: Sequence[str], values: Sequence[str], count: int, of: Split = "pretraining"
 ) -> dict[str, str]:

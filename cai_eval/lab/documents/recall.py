@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from random import Random
 
-from cai_eval.lab.documents.bindings import COLOURS, LETTERS, ROOMS, THINGS, bind
+from cai_eval.lab.documents.bindings import COLOURS, LETTERS, ROOMS, THINGS, bind, length
 from cai_eval.lab.world import World
 
 NUMBERS = tuple(str(number) for number in range(100))
@@ -20,16 +20,16 @@ SURFACES = (
     ("{key} has {value}.", "What has {key}? {value}.", " "),
     ("{value} for {key}.", "{key} got {value}.", " "),
 )
-PAIRS = range(2, 11)
+MOST_PAIRS = 10
+ASKED = range(6, 25)
 
 
 def draw(world: World, rng: Random) -> str:
-    """Two to ten pairs, each recalled once or more."""
+    """One to ten pairs, fewer more often, and keys drawn from them again and again."""
     keys, values = rng.sample([THINGS, ROOMS, COLOURS, LETTERS, NUMBERS, world.people, world.places], 2)
-    pairs = bind(rng, keys, values, rng.choice(PAIRS))
+    pairs = bind(rng, keys, values, length(rng, MOST_PAIRS))
     tell, recall, between = rng.choice(SURFACES)
-    asked = [*pairs, *rng.choices(list(pairs), k=len(pairs))]
-    rng.shuffle(asked)
+    asked = rng.choices(list(pairs), k=rng.choice(ASKED))
     lines = [tell.format(key=key, value=value) for key, value in pairs.items()]
     lines += [recall.format(key=key, value=pairs[key]) for key in asked]
     return between.join(lines)

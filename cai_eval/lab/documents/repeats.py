@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from random import Random
 
-from cai_eval.lab.documents.bindings import COLOURS, LETTERS, ROOMS, THINGS
+from cai_eval.lab.documents.bindings import COLOURS, LETTERS, ROOMS, THINGS, length
 from cai_eval.lab.world import World
 
-LENGTHS = range(4, 25)
-REPETITIONS = range(2, 6)
-LONGEST = 100  #: items of a document
+LONGEST = 24  #: items of a sequence
+ITEMS = range(20, 81)  #: of a document
 
 
 def draw(world: World, rng: Random) -> str:
-    """A sequence of words, of made-up words or of letters, two to five times."""
-    words = (*THINGS, *ROOMS, *COLOURS, *world.names)
-    item: Callable[[], str] = rng.choice(
-        (lambda: rng.choice(words), lambda: invented(rng), lambda: rng.choice(LETTERS))
-    )
-    sequence = [item() for _ in range(rng.choice(LENGTHS))]
-    repetitions = min(rng.choice(REPETITIONS), LONGEST // len(sequence))
-    return rng.choice(("\n", " ", ", ")).join([" ".join(sequence)] * repetitions)
-
-
-def invented(rng: Random) -> str:
-    """One to three syllables that mean nothing."""
-    return "".join(
-        rng.choice("bcdfghjklmnpqrstvwxyz") + rng.choice("aeiou") + rng.choice(("", "", "n", "s", "t"))
-        for _ in range(rng.randint(1, 3))
-    )
+    """A sequence of words or letters, short ones more often, said at least twice."""
+    items = rng.choice((LETTERS, COLOURS, THINGS, ROOMS, world.people, world.places, (*THINGS, *ROOMS, *world.names)))
+    sequence = " ".join(rng.choices(items, k=length(rng, LONGEST)))
+    repetitions = max(2, rng.choice(ITEMS) // len(sequence.split()))
+    return rng.choice(("\n", " ", ", ")).join([sequence] * repetitions)

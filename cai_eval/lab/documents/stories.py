@@ -152,7 +152,7 @@ def tell(world: World, rng: Random, bindings: int, of: Split = "pretraining") ->
         return write(OF_A_NAME if word in others else OF_A_NOUN, word=word)
 
     told = [(write(theme.tell, key=key, value=value), key) for key, value in pairs.items()]
-    recalled = [(recall(key), key) for key in rng.choices(list(pairs), k=rng.randint(1, bindings))]
+    recalled = [(recall(key), key) for key in rng.choices(list(pairs), k=rng.randint(bindings, 2 * bindings))]
     between = [(tease(), "") for _ in range(rng.randint(1, 3))]
     middle = recalled + between
     rng.shuffle(middle)
