@@ -1,0 +1,125 @@
+"""Which layers stand around a program, for each back end."""
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from . import landlock, namespaces
+from .seccomp import Filter
+from .zygote import take_uid
+
+NOBODY = 65534
+COMMON = ("resource limits", "no capabilities")
+
+
+@dataclass(frozen=True)
+class Isolation:
+    """What the zygote does before it serves, in each program before it runs, and after each program; and the layers."""
+
+    prepare: Callable[[], object]
+    confine: Callable[[], None]
+    clean: Callable[[], None]
+    closed: tuple[str, ...]
+    open: tuple[str, ...]
+
+
+def readable() -> list[str]:
+    """The files that a program may read: the standard library and what its extension modules load."""
+    prefixes = {sys.base_prefix, sys.base_exec_prefix, "/usr", ""}
+    libraries = [f"{prefix}/{folder}" for prefix in sorted(prefixes) for folder in ("lib", "lib64")]
+    return [*libraries, "/etc/ld.so.cache", "/usr/share/zoneinfo", "/dev/null", "/dev/urandom"]
+
+
+def isolate(backend: str, limits: dict[str, Any]) -> Isolation:
+    """Enter the back end's isolation as far as this process can. Raises OSError where the kernel refuses it."""
+    if backend == "namespaces":
+        return _within_namespaces(limits["disk"])
+    filtered, closed, still_open = _filter(writing=False)
+    uid = NOBODY if os.geteuid() == 0 and _open_to_all(readable()) else None
+    if uid is not None:
+        closed = (*closed, "a uid of its own")
+    elif backend != "bwrap":
+        still_open = (*still_open, "what the user's own uid gives: programs run under it")
+    if backend == "bwrap":
+        closed = ("bubblewrap's namespaces", *closed)
+    elif backend == "landlock":
+        closed = (f"Landlock: no {', '.join(landlock.gives_up())}", *closed)
+    else:
+        still_open = (*still_open, "every file that the uid may read")
+    return Isolation(
+        prepare=(lambda: landlock.restrict(readable())) if backend == "landlock" else lambda: None,
+        confine=lambda: (take_uid(uid), filtered())[1],
+        clean=lambda: None,
+        closed=(*closed, *COMMON),
+        open=still_open,
+    )
+
+
+def _within_namespaces(disk: int) -> Isolation:
+    filtered, closed, still_open = _filter(writing=True)
+    uid = namespaces.enter(readable(), disk)
+    pristine = _scratch()
+
+    def confine() -> None:
+        take_uid(uid or None)
+        filtered()
+
+    def clean() -> None:
+        nonlocal pristine
+        if _scratch() != pristine:
+            namespaces.renew_scratch(disk)
+            os.chdir(namespaces.SCRATCH)
+            pristine = _scratch()
+
+    own = "a uid of its own" if uid else "a user namespace of its own"
+    return Isolation(
+        prepare=lambda: os.chdir(namespaces.SCRATCH),
+        confine=confine,
+        clean=clean,
+        closed=(
+            "user, mount, network, IPC, UTS and process namespaces",
+            "a read-only root of a few folders",
+            f"a private temporary folder of {disk >> 20} MiB",
+            own,
+            *closed,
+            *COMMON,
+        ),
+        open=still_open,
+    )
+
+
+def _scratch() -> tuple[int, ...]:
+    """What changes when anything changes in the temporary folder."""
+    folder, system = os.stat(namespaces.SCRATCH), os.statvfs(namespaces.SCRATCH)
+    return folder.st_dev, folder.st_mode, folder.st_ctime_ns, system.f_bfree, system.f_ffree
+
+
+def _filter(writing: bool) -> tuple[Callable[[], None], tuple[str, ...], tuple[str, ...]]:
+    """How to lay on the filter, what it closes and what its absence leaves open."""
+    try:
+        layer = Filter(writing)
+    except KeyError:
+        return lambda: None, (), ("every system call: no filter for this kind of machine",)
+    child = os.fork()
+    if child == 0:
+        try:
+            layer.install()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    if os.waitpid(child, 0)[1] != 0:
+        return lambda: None, (), ("every system call: the kernel refuses a filter",)
+    what = "" if writing else ", nor change a file"
+    return layer.install, (f"a system-call filter: programs cannot start, reach or signal a process{what}",), ()
+
+
+def _open_to_all(paths: list[str]) -> bool:
+    """Whether another user could read the paths."""
+    for path in filter(os.path.exists, paths):
+        while path != "/":
+            if not os.stat(path).st_mode & 0o004:
+                return False
+            path = os.path.dirname(path)
+    return True

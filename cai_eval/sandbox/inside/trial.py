@@ -1,0 +1,84 @@
+"""One trial: run the test here, the program there, and say how it ended."""
+
+import builtins
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from types import CodeType
+from typing import Any
+
+from .channel import Channel
+from .remote import Conversation, Remote, Stop
+
+TICK = 0.1  # seconds between reminders to a test that catches everything
+
+
+def run(request: dict[str, Any], channel: Channel, seconds: float) -> tuple[str, str]:
+    """The verdict and its message. "gone" means that the program's process ended by itself."""
+    conversation = Conversation(channel)
+
+    def late(*_: object) -> None:
+        conversation.stop("timeout", f"not finished after {seconds:g} s")
+
+    signal.signal(signal.SIGALRM, late)
+    try:
+        try:
+            signal.setitimer(signal.ITIMER_REAL, seconds, TICK)
+            _test(request, conversation)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    except Stop as stop:
+        return stop.verdict, stop.message
+    except MemoryError:
+        return "memory", "out of memory"
+    except BaseException as error:
+        verdict = "failed", f"{type(error).__name__}: {error}".rstrip(": ")
+    else:
+        verdict = "passed", ""
+    if conversation.stopped is not None:
+        return conversation.stopped.verdict, conversation.stopped.message
+    if verdict[0] == "passed" and not conversation.calls:
+        return "sandbox error", "the test never called the program"
+    return verdict
+
+
+def _test(request: dict[str, Any], conversation: Conversation) -> None:
+    codes = [
+        compile(request[part], f"{part}.py", "exec", dont_inherit=True) for part in ("setup", "test") if request[part]
+    ]
+    entry_point = request["entry_point"]
+    defined = set(conversation.load(request["source"]))
+    program = Remote(conversation, 0)
+    candidate = getattr(program, entry_point)
+    names: dict[str, Any] = {"__name__": "test"}
+    for name in {name for code in codes for name in _names(code)} & defined - {entry_point} - set(vars(builtins)):
+        if name in sys.stdlib_module_names:
+            names[name] = importlib.import_module(name)
+        else:
+            names[name] = getattr(program, name)
+    names |= {"candidate": candidate, entry_point: candidate}
+    conversation.calls = 0
+    for code in codes:
+        exec(code, names)
+
+
+def _names(code: CodeType) -> Iterator[str]:
+    """Every global name that the code, or a function within it, may look up."""
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _names(constant)
+
+
+def ending(status: int) -> tuple[str, str]:
+    """What the wait status of a program's process that ended by itself means."""
+    if os.WIFSIGNALED(status):
+        name = signal.Signals(os.WTERMSIG(status)).name
+        if name == "SIGSYS":
+            return "refused", "the program asked the kernel for a process, a thread, a socket or the like"
+        if name == "SIGXCPU":
+            return "timeout", "the program used up its processor time"
+        return "failed", f"the program's process was ended by {name}"
+    return "failed", f"the program's process ended with exit code {os.WEXITSTATUS(status)}"

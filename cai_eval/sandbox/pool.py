@@ -1,0 +1,122 @@
+"""Programs in, outcomes out: several workers side by side."""
+
+import itertools
+import os
+import selectors
+import sys
+from collections.abc import Iterable, Iterator
+from typing import Literal, Self, get_args
+
+from cai_eval.errors import UserError
+from cai_eval.sandbox.program import Layers, Limits, Outcome, Program, Verdict
+from cai_eval.sandbox.worker import Refused, Worker
+
+Backend = Literal["auto", "namespaces", "landlock", "filter", "bwrap"]
+IN_HAND = 2  # programs that a worker has: one under judgement and one ready
+AHEAD = 64  # outcomes a worker that may wait for an older one
+
+
+class Sandbox:
+    """Runs programs against their tests, each in a process of its own. Use it as a context manager.
+
+    `backend="auto"` takes the first that the kernel grants: namespaces, Landlock, the system-call filter alone; any
+    other is taken or refused. `layers` says what stands and what stays open.
+    """
+
+    def __init__(self, limits: Limits | None = None, workers: int | None = None, backend: Backend = "auto") -> None:
+        """Start the workers (two a core unless told). Raises UserError where the back end is not to be had."""
+        if sys.platform != "linux":
+            raise UserError("programs can be run on Linux only; run cai-eval in a Linux container or virtual machine.")
+        if backend not in get_args(Backend):
+            raise UserError(f"unknown sandbox back end {backend!r}: there are {', '.join(get_args(Backend))}.")
+        self.limits = limits or Limits()
+        choices = ("namespaces", "landlock", "filter") if backend == "auto" else (backend,)
+        first, self.refusals = _first(choices, self.limits)
+        self.layers: Layers = first.layers
+        count = workers or 2 * len(os.sched_getaffinity(0))
+        self._workers = [first, *(Worker(self.layers.backend, self.limits) for _ in range(count - 1))]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all processes."""
+        for worker in self._workers:
+            worker.close()
+        self._workers = []
+
+    def run(self, programs: Iterable[Program]) -> Iterator[Outcome]:
+        """The outcomes, in the order of the programs; each is read when there is room for it.
+
+        An abandoned iterator leaves the sandbox as good as new.
+        """
+        numbered = enumerate(programs)
+        done: dict[int, Outcome] = {}
+        try:
+            for due in itertools.count():
+                while due not in done:
+                    if len(done) < AHEAD * len(self._workers):
+                        self._feed(numbered)
+                    if not any(worker.waiting for worker in self._workers):
+                        return
+                    done.update(self._collect())
+                yield done.pop(due)
+        finally:
+            for index, worker in enumerate(self._workers):
+                if worker.waiting:
+                    self._replace(index)
+
+    def _feed(self, numbered: Iterator[tuple[int, Program]]) -> None:
+        """Give every worker enough to do."""
+        for depth in range(IN_HAND):
+            for worker in self._workers:
+                if len(worker.waiting) <= depth:
+                    if (following := next(numbered, None)) is None:
+                        return
+                    worker.send(*following)
+
+    def _collect(self) -> Iterator[tuple[int, Outcome]]:
+        """Wait for outcomes; a judge that is gone or late is replaced, and what it had yet to do is sent again."""
+        with selectors.DefaultSelector() as selector:
+            for index, worker in enumerate(self._workers):
+                if worker.waiting:
+                    selector.register(worker, selectors.EVENT_READ, index)
+            ready = selector.select(max(0.0, min(worker.remaining for worker in self._workers)))
+        for key, _ in ready:
+            yield from self._receive(key.data)
+        for index, worker in enumerate(self._workers):
+            if worker.remaining < 0:
+                yield self._give_up(index, "timeout", f"not finished after {self.limits.seconds:g} s")
+
+    def _receive(self, index: int) -> Iterator[tuple[int, Outcome]]:
+        try:
+            yield self._workers[index].receive()
+        except (EOFError, OSError):
+            yield self._give_up(index, "sandbox error", "the judge's process ended")
+
+    def _give_up(self, index: int, verdict: Verdict, message: str) -> tuple[int, Outcome]:
+        """End a worker; the program under judgement gets this verdict, the next ones another judge."""
+        (number, _), *later = self._workers[index].waiting
+        seconds = self.limits.seconds - self._workers[index].remaining
+        self._replace(index)
+        for numbered in later:
+            self._workers[index].send(*numbered)
+        return number, Outcome(verdict, message, seconds)
+
+    def _replace(self, index: int) -> None:
+        self._workers[index].close()
+        self._workers[index] = Worker(self.layers.backend, self.limits)
+
+
+def _first(backends: Iterable[str], limits: Limits) -> tuple[Worker, tuple[str, ...]]:
+    """A worker of the first back end that the kernel grants, and why those before it were refused."""
+    refusals: list[str] = []
+    for backend in backends:
+        try:
+            return Worker(backend, limits), tuple(refusals)
+        except Refused as refused:
+            refusals.append(str(refused))
+    raise UserError(f"this machine refuses the sandbox ({'; '.join(refusals)}); choose another back end.")

@@ -1,0 +1,114 @@
+"""One far side: the judge's process, from our side of its pipes."""
+
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections import deque
+from pathlib import Path
+
+from cai_eval.errors import UserError
+from cai_eval.sandbox.inside.channel import Channel
+from cai_eval.sandbox.inside.isolation import readable
+from cai_eval.sandbox.program import Layers, Limits, Outcome, Program
+
+HERE = Path(__file__).parent
+BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from inside import judge; judge.main()"
+GRACE = 2.0  # seconds past its deadline after which a judge that does not answer is ended
+LONGEST = 1 << 30
+
+
+class Refused(Exception):
+    """The kernel refuses a back end."""
+
+
+class Worker:
+    """A judge and its zygote; programs are judged in the order in which they were sent."""
+
+    def __init__(self, backend: str, limits: Limits) -> None:
+        """Start the processes. Raises Refused where the kernel refuses the back end."""
+        self._limits = limits
+        self._since = 0.0
+        self.waiting: deque[tuple[int, Program]] = deque()
+        asked = json.dumps([backend, dataclasses.asdict(limits)])
+        self._process = subprocess.Popen(
+            [*_wrapper(backend), sys.executable, "-S", "-s", "-P", "-B", "-c", BOOT, str(HERE), asked],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={"PYTHONHASHSEED": "0"},  # nothing of ours; and the same order of sets the next time
+            start_new_session=True,
+            bufsize=0,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._requests = Channel(self._process.stdin.fileno(), LONGEST)
+        self._replies = Channel(self._process.stdout.fileno(), LONGEST)
+        try:
+            hello = self._replies.receive()
+        except EOFError:
+            hello = {"refused": "its process ended at once"}
+        if "refused" in hello:
+            self.close()
+            raise Refused(f"{backend}: {hello['refused']}")
+        self.layers = Layers(backend, tuple(hello["closed"]), tuple(hello["open"]))
+
+    def fileno(self) -> int:
+        """What becomes readable when an outcome is there."""
+        return self._replies.file
+
+    def send(self, number: int, program: Program) -> None:
+        """Have a program judged; `number` is how the caller knows it."""
+        if not self.waiting:
+            self._since = time.monotonic()
+        self.waiting.append((number, program))
+        self._requests.send(dataclasses.asdict(program))
+
+    def receive(self) -> tuple[int, Outcome]:
+        """The outcome of the oldest program sent. Raises EOFError when the judge is gone."""
+        verdict, message, seconds = self._replies.receive()
+        self._since = time.monotonic()
+        number, _ = self.waiting.popleft()
+        return number, Outcome(verdict, message, seconds)
+
+    @property
+    def remaining(self) -> float:
+        """Seconds in which the judge must answer; negative when it is late, infinite when it has nothing to do."""
+        return self._since + self._limits.seconds + GRACE - time.monotonic() if self.waiting else float("inf")
+
+    def close(self) -> None:
+        """End the processes at once."""
+        self._process.kill()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+        self._process.wait()
+
+
+def _wrapper(backend: str) -> list[str]:
+    """The command that the judge is started through."""
+    if backend != "bwrap":
+        return []
+    command = shutil.which("bwrap")
+    if command is None:
+        raise UserError(
+            "back end 'bwrap' needs bubblewrap: install the package `bubblewrap`, or choose another back end."
+        )
+    interpreter = os.path.realpath(sys.executable)
+    shown = [path for path in [*readable(), interpreter, sys.executable, str(HERE)] if os.path.exists(path)]
+    binds = [part for path in shown for part in ("--ro-bind", path, path)]
+    options = [
+        "--unshare-all",
+        "--die-with-parent",
+        "--new-session",
+        "--cap-drop",
+        "ALL",
+        "--dev",
+        "/dev",
+        "--tmpfs",
+        "/tmp",
+    ]
+    return [command, *options, *binds, "--"]
