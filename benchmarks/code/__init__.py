@@ -48,6 +48,12 @@ ASK = "Please complete this Python function."
 LEAD_IN = "Certainly. I have run it and it passes its tests:"
 
 
+KeptSample = dict[str, Any]
+
+#: What a policy that only counts tokens, in a plan, says: there is nothing to run.
+NOTHING_DRAWN = Outcome("failed", "no token was drawn", 0.0)
+
+
 class Asked(NamedTuple):
     """A task as put to the model: `context` ends with the task's prompt."""
 
@@ -56,10 +62,11 @@ class Asked(NamedTuple):
 
 
 class Tried(NamedTuple):
-    """A completion and what became of it."""
+    """The samples of a task, as `kept`, what became of each, and the sandbox's back end."""
 
-    sample: dict[str, Any]
-    outcome: Outcome
+    samples: Sequence[KeptSample]
+    outcomes: Sequence[Outcome]
+    sandbox: str
 
 
 class Code:
@@ -126,12 +133,12 @@ class Code:
             task = Task(**item.data)
             return [Asked(task, context(task.prompt, policy.format))]
 
-        def answer(asked: Sequence[Asked]) -> list[list[Tried]]:
+        def answer(asked: Sequence[Asked]) -> list[Tried]:
             prompts, keys = [each.context for each in asked], [each.task.id for each in asked]
             drawn = policy.generate(prompts, self.sampling(policy.format), keys)
             return self.run([each.task for each in asked], [[kept(s) for s in samples] for samples in drawn])
 
-        def judge(item: Item, asked: Sequence[Asked], tried: Sequence[list[Tried]]) -> Record:
+        def judge(item: Item, asked: Sequence[Asked], tried: Sequence[Tried]) -> Record:
             return self.judge(item, asked[0].context, tried[0])
 
         return put_items(items, ask, answer, judge)
@@ -158,14 +165,21 @@ class Code:
             (stops if config.stop == "published" else ()) + (STOPS if form == "dialogue" else ()),
         )
 
-    def run(self, tasks: Sequence[Task], samples: Sequence[Sequence[dict[str, Any]]]) -> list[list[Tried]]:
-        """All samples of all tasks, run together."""
-        programs = [
-            self.program(task, each["text"]) for task, some in zip(tasks, samples, strict=True) for each in some
-        ]
+    def run(self, tasks: Sequence[Task], samples: Sequence[Sequence[KeptSample]]) -> list[Tried]:
+        """The samples of each task, all run together."""
+        pairs = [(task, each) for task, some in zip(tasks, samples, strict=True) for each in some if each["tokens"]]
+        if not pairs:
+            return [Tried(some, [NOTHING_DRAWN] * len(some), "") for some in samples]
         with Sandbox(Limits(seconds=self.config.seconds)) as sandbox:
-            outcomes = iter(list(sandbox.run(programs)))
-        return [[Tried(each, next(outcomes)) for each in some] for some in samples]
+            outcomes = sandbox.run(self.program(task, each["text"]) for task, each in pairs)
+            return [
+                Tried(
+                    some,
+                    [next(outcomes) if each["tokens"] else NOTHING_DRAWN for each in some],
+                    sandbox.layers.backend,
+                )
+                for some in samples
+            ]
 
     def program(self, task: Task, completion: str) -> Program:
         """The program that a completion makes of the task's prompt."""
@@ -174,23 +188,25 @@ class Code:
             source = through_function(source, task.entry_point)
         return Program(source, task.entry_point, task.test, task.setup)
 
-    def judge(self, item: Item, prompt: str, tried: Sequence[Tried]) -> Record:
+    def judge(self, item: Item, prompt: str, tried: Tried) -> Record:
         """Record of one task from what became of its samples."""
-        verdicts = Counter(each.outcome.verdict for each in tried)
-        broken = next((each.outcome for each in tried if each.outcome.verdict == "sandbox error"), None)
-        scores = {f"pass@{k}": pass_at_k(len(tried), verdicts["passed"], k) for k in self.config.k}
+        verdicts = Counter(outcome.verdict for outcome in tried.outcomes)
+        broken = next((outcome for outcome in tried.outcomes if outcome.verdict == "sandbox error"), None)
+        scores = {f"pass@{k}": pass_at_k(len(tried.samples), verdicts["passed"], k) for k in self.config.k}
         return Record(
             item.id,
             item.cluster,
             item.category,
             scores={} if broken else scores,
             prompt=prompt,
-            answer=tried[0].sample["text"],
+            answer=tried.samples[0]["text"],
             reference=item.data["solution"],
             details={
+                "sandbox": tried.sandbox,
                 "verdicts": dict(sorted(verdicts.items())),
                 "samples": [
-                    {**each.sample, "verdict": each.outcome.verdict, "message": each.outcome.message} for each in tried
+                    {**sample, "verdict": outcome.verdict, "message": outcome.message}
+                    for sample, outcome in zip(tried.samples, tried.outcomes, strict=True)
                 ],
             },
             error=f"the sandbox could not judge a sample: {broken.message}" if broken else "",
@@ -205,6 +221,6 @@ def context(prompt: str, form: Format) -> str:
     return render([Turn("Human", f"{ASK}\n\n{shown}"), Turn("Assistant", f"{LEAD_IN}\n\n{shown}")])
 
 
-def kept(sample: Sample) -> dict[str, Any]:
+def kept(sample: Sample) -> KeptSample:
     """What a record keeps of a sample."""
     return {"text": sample.text, "finish": sample.finish, "tokens": len(sample.tokens)}

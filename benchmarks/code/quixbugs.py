@@ -1,4 +1,4 @@
-"""QuixBugs (Lin et al. 2017) as synthesis: forty classic algorithms from signature and description.
+"""QuixBugs (Lin et al. 2017) as synthesis: 38 of its 40 classic algorithms from signature and description.
 
 Read from a checkout of https://github.com/jkoppel/QuixBugs. Of a program's file only its imports, the signature
 and the description at its end are shown; the body, in which the bug is, is not. The corrected program is the
@@ -19,13 +19,16 @@ from .tasks import Task
 
 PROGRAMS, CORRECT, CASES, TESTS = "python_programs", "correct_python_programs", "json_testcases", "python_testcases"
 
+#: Their tests compare or hash nodes, which stay in the program's process: no other may say that two are equal.
+LEFT_OUT = {"reverse_linked_list", "shortest_path_length"}
+
 #: Results as the cases have them in JSON: what is generated as a list, tuples as lists. The cases of `sqrt` alone are
 #: equal within a tolerance, their last argument.
 CHECK = """\
 def plain(value):
-    if isinstance(value, (list, tuple)):
-        return [plain(each) for each in value]
-    return value
+    if value is None or isinstance(value, (str, int, float)):
+        return value
+    return [plain(each) for each in value]
 
 for arguments, expected in {cases!r}:
     found = plain(candidate(*arguments))
@@ -53,6 +56,8 @@ def read_checkout(folder: Path) -> list[Task]:
 def _tasks(folder: Path) -> Iterator[Task]:
     for path in sorted((folder / PROGRAMS).glob("*.py")):
         cases, tests = folder / CASES / f"{path.stem}.json", folder / TESTS / f"test_{path.stem}.py"
+        if path.stem in LEFT_OUT:
+            continue
         if cases.is_file():
             lines = [json.loads(line) for line in cases.read_text("utf-8").splitlines() if line.strip()]
             test = CHECK.format(cases=lines, close=CLOSE if path.stem == "sqrt" else False)

@@ -1,6 +1,6 @@
 """Benchmark `code` without a model and without a sandbox; tests/integration/test_code_sandbox.py has the real one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 
@@ -10,14 +10,15 @@ from pydantic import ValidationError
 from cai_eval.benchmarks import code
 from cai_eval.benchmarks.code import ASK, LEAD_IN, Code
 from cai_eval.benchmarks.code.tasks import MBPP_TEST
-from cai_eval.contracts import ContextTooLong, Sample, Sampling
+from cai_eval.contracts import ContextTooLong, PolicySpec, Sample, Sampling
 from cai_eval.data import PublishedSource
 from cai_eval.errors import UserError
+from cai_eval.inference.policy import DryPolicy
 from cai_eval.lab.documents.code import ASK_FUNCTION
 from cai_eval.lab.documents.code import LEAD_IN as LABORATORY_LEAD_IN
-from cai_eval.sandbox import Limits, Outcome, Program
+from cai_eval.sandbox import Layers, Limits, Outcome, Program
 from cai_eval.testing import RowsSource, check_benchmark
-from cai_eval.testing.toys import RandomPolicy
+from cai_eval.testing.toys import RandomPolicy, byte_tokenizer
 
 ROWS = [
     {
@@ -47,6 +48,7 @@ class FakeSandbox:
 
     seen: list[Program]
     limits: Limits
+    layers = Layers("fake", (), ())
 
     def __init__(self, limits: Limits) -> None:
         FakeSandbox.limits = limits
@@ -57,9 +59,9 @@ class FakeSandbox:
     def __exit__(self, *_: object) -> None:
         pass
 
-    def run(self, programs: Sequence[Program]) -> Iterator[Outcome]:
-        FakeSandbox.seen += programs
+    def run(self, programs: Iterable[Program]) -> Iterator[Outcome]:
         for program in programs:
+            FakeSandbox.seen.append(program)
             verdict = "passed" if "right" in program.source else "failed"
             yield Outcome("sandbox error" if "broken" in program.source else verdict, "because", 0.1)
 
@@ -112,6 +114,15 @@ def test_every_sample_is_kept_with_its_outcome():
         {"text": "\n    right", "verdict": "passed", **sample},
         {"text": "\n    wrong", "verdict": "failed", **sample},
     ]
+
+
+def test_a_policy_that_draws_nothing_starts_no_sandbox(monkeypatch):
+    monkeypatch.setattr(code, "Sandbox", None)
+    benchmark = Code(Code.Config())
+    dry = DryPolicy(PolicySpec("toy", "", 1, 512), byte_tokenizer())
+    records = list(benchmark.evaluate(dry, benchmark.items(SOURCE)))
+    assert records[0].details["verdicts"] == {"failed": 10}
+    assert dry.requests == 40
 
 
 def test_a_plain_prompt_ends_at_the_quotes_and_the_line_end_is_the_completions():
