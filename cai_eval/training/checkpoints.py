@@ -32,7 +32,7 @@ class Checkpoints:
 
     def save(self, step: int, state: dict[str, Any]) -> None:
         """Store what `torch.save` takes. Raises UserError where the disk refuses; the older checkpoints then stay."""
-        part = self.directory / f"{os.getpid()}.part"
+        part = self.directory / "unfinished.part"
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
             try:

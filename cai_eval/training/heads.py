@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from cai_eval.errors import UserError
 
-#: (logits in float32 [n, vocabulary], that slice of each target [n, ...]) → the sum of the losses of n tokens, nats
+#: (logits in float32 at least [n, vocabulary], the same slice of each target [n, ...]) → the sum of n losses, nats
 SliceLoss = Callable[..., Tensor]
 
 LOGITS = 1 << 20  #: logits in a slice, in elements: they stay in a processor's caches, and in its allocator's pools
@@ -49,14 +49,20 @@ def sliced(loss: SliceLoss, head: Any, hidden: Tensor, *targets: Tensor) -> Tens
     size = max(1, LOGITS // int(head.weight.shape[0]))
     slices = list(zip(*(torch.split(t, size) for t in (hidden, *targets)), strict=True))
     if not torch.is_grad_enabled():
-        return sum((_value(loss, head, *tensors) for tensors in slices), hidden.new_zeros((), dtype=torch.float32))
+        return sum(
+            (_value(loss, head, *tensors) for tensors in slices), hidden.new_zeros((), dtype=_accumulator(hidden))
+        )
     trainable = [p for p in head.parameters() if p.requires_grad]
     total: Tensor = _Sliced.apply(loss, head, slices, hidden, *trainable)  # type: ignore[no-untyped-call]
     return total
 
 
 def _value(loss: SliceLoss, head: nn.Module, hidden: Tensor, *targets: Tensor) -> Tensor:
-    return loss(head(hidden).float(), *targets)
+    return loss(head(hidden).to(_accumulator(hidden)), *targets)
+
+
+def _accumulator(hidden: Tensor) -> torch.dtype:
+    return torch.promote_types(hidden.dtype, torch.float32)
 
 
 class _Sliced(torch.autograd.Function):
@@ -71,7 +77,7 @@ class _Sliced(torch.autograd.Function):
         hidden: Tensor,
         *trainable: Tensor,
     ) -> Tensor:
-        total = hidden.new_zeros((), dtype=torch.float32)
+        total = hidden.new_zeros((), dtype=_accumulator(hidden))
         back = torch.empty_like(hidden)
         sums = [torch.zeros_like(p) for p in trainable]
         start = 0

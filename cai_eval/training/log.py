@@ -12,7 +12,7 @@ Entry = dict[str, Any]
 
 
 class Log:
-    """`log.jsonl`. Opened at a step, it forgets what came later, so that a resumed training repeats nothing.
+    """`log.jsonl`. Opened at a step, it forgets what came later (at 0: all), so that a resumed training repeats nothing.
 
     A step's line holds step (from 1), loss (nats a token), rate, norm (of the gradient, before clipping), count
     (tokens or rows in the loss) and seconds (since this process began to train); an evaluation's holds step and
@@ -21,7 +21,7 @@ class Log:
 
     def __init__(self, path: Path, step: int) -> None:
         self._path = path
-        kept = [entry for entry in read_log(path) if entry["step"] <= step]
+        kept = [entry for entry in read_log(path) if entry["step"] <= step] if step else []
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part")
         part.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")

@@ -117,6 +117,8 @@ def train(
                 torch.manual_seed(_seed(optimisation.seed, step, ranks.rank))
                 loss, count = _accumulate(model, ranks.share(batches(step)), objective, optimisation, device)
                 loss, count = ranks.sum(loss, count)
+                if not count:
+                    raise UserError(f"no token counts in the loss of step {step + 1}: give the training more data.")
                 ranks.sum_gradients(parameters)
                 norm = _clip(parameters, count, optimisation.clip)
                 if not math.isfinite(loss) or not math.isfinite(norm):
