@@ -47,6 +47,9 @@ class Item:
     data: Mapping[str, JSON]
 
 
+IDEAL = "ideal"  #: the score of a record that holds what an ideal observer would score, where the source knows
+
+
 @dataclass(frozen=True)
 class Record:
     """What one policy or scorer did with one item.
@@ -285,6 +288,13 @@ class Source(Protocol):
 
     def text(self, name: str) -> str | None:
         """A named text in this source's language ("hhh-prompt", "neutral-prefix"), or None for the default."""
+        ...
+
+    def ideal(self, benchmark: str, item: Item, policy: PolicySpec) -> float | None:
+        """What an ideal observer scores on the benchmark's primary metric, given exactly the policy's context.
+
+        None where nobody knows: only a world whose texts were generated has one.
+        """
         ...
 
 

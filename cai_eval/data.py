@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TypeVar, cast
 
-from cai_eval.contracts import JSON, Published, Source
+from cai_eval.contracts import JSON, Item, PolicySpec, Published, Source
 from cai_eval.errors import UserError
 
 Row = dict[str, JSON]
@@ -47,6 +47,10 @@ class PublishedSource:
 
     def text(self, name: str) -> str | None:
         """None: texts have their defaults here."""
+        return None
+
+    def ideal(self, benchmark: str, item: Item, policy: PolicySpec) -> float | None:
+        """None: nobody knows the best possible score on published data."""
         return None
 
 

@@ -46,6 +46,16 @@ class Rung:
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
 
+    @property
+    def replicate(self) -> int:
+        """Which of the models of this size it is that differ in their initialisation alone, from 0."""
+        return self.origin.seed if self.origin else 0
+
+    @property
+    def size(self) -> str:
+        """The label that replicates share."""
+        return self.label.removesuffix(f"-seed{self.replicate}")
+
     def __post_init__(self) -> None:
         if not self.model:
             raise ValueError("a rung needs a model")

@@ -67,14 +67,14 @@ def item_scores(results: Results, benchmark: str, metric: str) -> Scores:
     first = records.iloc[np.unique(item, return_index=True)[1]]
     matrix = np.full((len(hashes), len(names)), np.nan)
     matrix[cell, item] = records["value"]
-    seeds: dict[Point, dict[int, str]] = {}
+    seeds: dict[Point, dict[str, str]] = {}
     for row in cells[cells.index.isin(hashes)].itertuples():
         seeds.setdefault((row.model, row.intervention), {})[row.seed] = str(row.Index)
     return Scores(
         [str(name) for name in names],
         pd.factorize(first["cluster"])[0],
         first["category"].to_numpy(dtype=object),
-        {point: tuple(found.values()) for point, found in seeds.items()},
+        {point: tuple(found[seed] for seed in sorted(found)) for point, found in seeds.items()},
         dict(zip((str(name) for name in hashes), matrix, strict=True)),
     )
 

@@ -102,6 +102,8 @@ def loss(before: Array, after: Array, clusters: NDArray[np.intp], level: float) 
     """Mean of before − after, of fixed weights (items,) or of methods with several seeds (seeds, items)."""
     if before.ndim == after.ndim == 1:
         return statistics.difference_interval(before, after, clusters, level)
+    if before.shape == after.shape:  # replicates of the base, each with what was made of it
+        return statistics.seeded_difference(before - after, np.zeros(before.shape[1]), clusters, level)
     return statistics.seeded_difference(before, after, clusters, level)
 
 

@@ -25,10 +25,16 @@ from cai_eval.study.suite import Measurement, Suite
 
 @dataclass(frozen=True)
 class Base:
-    """One untouched model of the ladder. label: how figures name it."""
+    """One untouched model of the ladder.
+
+    label: how it is named, unlike any other. size: how figures name it and its replicates, which are the same model
+    from other initialisations and make one point together. replicate: which of them it is, from 0.
+    """
 
     label: str
     policy: PolicySpec
+    size: str = ""
+    replicate: int = 0
 
 
 @dataclass(frozen=True)

@@ -59,11 +59,15 @@ def load_results(paths: Sequence[Path]) -> Results:
 def _row(entry: dict[str, Any], summary: dict[str, Any], manifest: dict[str, Any]) -> dict[str, Any]:
     """entry: where the run's last plan has the cell; its names may be other ones than when it was computed."""
     usage = summary.get("usage", {})
+    rung = next(rung for rung in manifest["rungs"] if rung["label"] == entry["rung"])
+    first = next(other for other in manifest["rungs"] if other["size"] == rung["size"])  # of its replicates
     measured = ("format", "label", "prefix_tokens", "tokens", "items", "errors", "seconds", "timed_items", "source")
     return {
-        **{key: entry[key] for key in ("rung", "parameters", "intervention", "seed", "benchmark")},
+        **{key: entry[key] for key in ("parameters", "intervention", "benchmark")},
         **{key: summary[key] for key in measured},
-        "model": next(_model(rung) for rung in manifest["rungs"] if rung["label"] == entry["rung"]),
+        "rung": rung["size"],
+        "seed": f"{rung['replicate']}/{entry['seed']}",
+        "model": _model(first),
         "excluded": len(summary["excluded"]),
         "cache_bytes": usage.get("cache_bytes", 0),
         "sent_tokens": usage.get("sent_tokens", 0),

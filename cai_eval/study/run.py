@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from cai_eval import registry
-from cai_eval.contracts import Artefact, Benchmark, Item, Policy, PolicySpec, Record, Scorer, Source
+from cai_eval.contracts import IDEAL, Artefact, Benchmark, Item, Policy, PolicySpec, Record, Scorer, Source
 from cai_eval.errors import UserError
 from cai_eval.study.graph import Node, describe
 from cai_eval.study.plan import Cell, Plan
@@ -98,7 +98,10 @@ def manifest(plan: Plan) -> dict[str, Any]:
     return {
         "suite": plan.suite.model_dump(mode="json"),
         "interventions": list(plan.interventions),
-        "rungs": [{"label": base.label, **asdict(base.policy)} for base in plan.bases],
+        "rungs": [
+            {"label": base.label, "size": base.size or base.label, "replicate": base.replicate, **asdict(base.policy)}
+            for base in plan.bases
+        ],
         "cells": [{"hash": cell.hash, **place(cell)} for cell in plan.cells],
         "skipped": [asdict(skip) for skip in plan.skipped],
         "notes": list(plan.notes),
@@ -178,7 +181,13 @@ class _Runner:
         with store.journal() as journal:
             while len(records) < len(cell.items):
                 end = (len(records) // BATCH + 1) * BATCH
-                batch = evaluate_batch(benchmark, subject, cell.items[len(records) : end])
+                items = cell.items[len(records) : end]
+                batch = evaluate_batch(benchmark, subject, items)
+                if isinstance(artefact, PolicySpec):
+                    batch = [
+                        with_ideal(record, self.source.ideal(cell.plugin, item, artefact))
+                        for record, item in zip(batch, items, strict=True)
+                    ]
                 journal.add(batch)
                 records += batch
                 self.listener.advanced(cell, len(records))
@@ -234,6 +243,11 @@ def checked(record: Record) -> Record:
     """The record, or one that says that a score is not a number: no model is credited for NaN."""
     wrong = [name for name, score in record.scores.items() if math.isnan(score)]
     return replace(record, scores={}, error=f"{' and '.join(wrong)} is not a number") if wrong else record
+
+
+def with_ideal(record: Record, ideal: float | None) -> Record:
+    """The record with the ideal observer's score beside its own, where there are both."""
+    return record if ideal is None or record.error else replace(record, scores={**record.scores, IDEAL: ideal})
 
 
 def place(cell: Cell) -> dict[str, Any]:

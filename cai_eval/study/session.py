@@ -74,7 +74,8 @@ def prepare(
     bases = []
     for path, rung in zip(paths, ladder.rungs, strict=True):
         progress(f"looking at {rung.label}")
-        bases.append(Base(rung.label, untouched(path, weights=not dry or Path(path).exists())))
+        policy = untouched(path, weights=not dry or Path(path).exists())
+        bases.append(Base(rung.label, policy, rung.size, rung.replicate))
     device = choose_device(order.device)
     dtype = str(choose_dtype(order.dtype, device)).removeprefix("torch.")
     plan = make_plan(

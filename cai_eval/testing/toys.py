@@ -16,6 +16,7 @@ from cai_eval.contracts import (
     JSON,
     DatasetSpec,
     Format,
+    Item,
     PolicySpec,
     Published,
     Request,
@@ -132,6 +133,10 @@ class RowsSource:
 
     def text(self, name: str) -> str | None:
         return self.texts.get(name)
+
+    def ideal(self, benchmark: str, item: Item, policy: PolicySpec) -> float | None:
+        """None: nobody knows."""
+        return None
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from cai_eval.contracts import PolicySpec, Prefix
+from cai_eval.contracts import Item, PolicySpec, Prefix
 from cai_eval.dialogue import exchange, parse_prompt
 from cai_eval.errors import UserError
 from cai_eval.prefixes import encode, make_prefix
@@ -40,6 +40,10 @@ class PlainSource:
 
     def text(self, name: str) -> str | None:
         return self.texts.get(name)
+
+    def ideal(self, benchmark: str, item: Item, policy: PolicySpec) -> float | None:
+        """None: nobody knows."""
+        return None
 
 
 class Bench:

@@ -1,0 +1,71 @@
+"""The laboratory as a source: rows in the published schemas, texts in the language of its world, and the ideal observer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from cai_eval.contracts import JSON, Item, PolicySpec, Published
+from cai_eval.errors import UserError
+from cai_eval.lab import observer, prompts
+from cai_eval.lab.documents import code, stories
+from cai_eval.lab.listening import parse_ask
+from cai_eval.lab.rows.facts import truthfulqa
+from cai_eval.lab.rows.hhh import hhh
+from cai_eval.lab.world import Options, World, make_world
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+Rows = list[dict[str, JSON]]
+
+ROWS: Mapping[str, Callable[[World], Rows]] = {
+    "hhh_alignment": hhh,
+    "truthfulqa": truthfulqa,
+    "lambada": stories.rows,
+    "code": code.rows,
+}
+TEXTS: Mapping[str, Callable[[World], str]] = {
+    "hhh-prompt": prompts.hhh_prompt,
+    "neutral-prefix": prompts.neutral_prefix,
+    "placebo-prompt": prompts.placebo_prompt,
+}
+
+
+class LaboratorySource:
+    """contracts.Source of a world."""
+
+    name = "laboratory"
+
+    def __init__(self, options: Options = Options()) -> None:
+        self.world = make_world(options)
+
+    def rows(self, data: Published) -> Rows:
+        """Rows under test. Raises UserError for a data set that this world lacks."""
+        if data.name not in ROWS:
+            raise UserError(
+                f"the laboratory's world has no {data.name!r}, only {', '.join(ROWS)}: choose those benchmarks, or "
+                "models that read published data (--ladder pythia)."
+            )
+        return ROWS[data.name](self.world)
+
+    def text(self, name: str) -> str | None:
+        """The texts of `TEXTS`; None for any other."""
+        return TEXTS[name](self.world) if name in TEXTS else None
+
+    def ideal(self, benchmark: str, item: Item, policy: PolicySpec) -> float | None:
+        """The ideal observer's score on `hhh`, `truthfulqa` and `lambada`."""
+        if benchmark == "lambada":
+            return 1.0
+        if benchmark == "hhh":
+            return self._choice(item.data["query"], (item.data["good"], item.data["bad"]), policy)
+        if benchmark == "truthfulqa":
+            right_first = sorted(item.data["mc1"], key=item.data["mc1"].get, reverse=True)
+            return self._choice(item.data["question"], right_first, policy)
+        return None
+
+    def _choice(self, asked: str, right_first: Sequence[str], policy: PolicySpec) -> float | None:
+        ask = parse_ask(self.world, asked)
+        if ask is None:
+            return None
+        return observer.prefers_first(self.world, ask, right_first, policy.format, policy.prefix.text)
