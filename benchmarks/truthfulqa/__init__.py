@@ -78,13 +78,16 @@ class TruthfulQA:
 
 
 def question(row: Row) -> Item:
-    """An item from a row of the file, or of the hub, where targets are {choices, labels}."""
+    """An item from a row of the file, or of the hub, where targets are {choices, labels}.
+
+    A row may name the `cluster` of questions that it belongs to; else each is its own.
+    """
     text = row["question"].strip()
     mc1, mc2 = targets(row["mc1_targets"]), targets(row["mc2_targets"])
     if sum(mc1.values()) != 1 or not 0 < sum(mc2.values()) < len(mc2):
         raise ValueError("expected one right option for MC1, right and wrong ones for MC2")
     name = item_id(text)
-    return Item(name, name, "", {"question": text, "mc1": mc1, "mc2": mc2})
+    return Item(name, row.get("cluster", name), "", {"question": text, "mc1": mc1, "mc2": mc2})
 
 
 def targets(published: Row) -> dict[str, int]:

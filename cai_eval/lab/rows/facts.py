@@ -25,10 +25,13 @@ def tested_facts(world: World) -> tuple[Fact, ...]:
 def truthfulqa(world: World) -> list[Row]:
     """Rows in the upstream schema: question, mc1_targets and mc2_targets (option → 0 or 1, the right one first).
 
-    Beside these: the fact's family, and the fact as `cluster`, for each is asked in two wordings.
+    As upstream, they are questions that people often answer wrongly: of the facts only those whose popular answer is
+    not the truth. Beside these: the fact's family, and the fact as `cluster`, for each is asked in two wordings.
     """
     rows: list[Row] = []
     for fact in tested_facts(world):
+        if fact.popular == fact.truth:
+            continue
         truth = fact.options[fact.truth]
         right_first = [truth, *(value for value in fact.options if value != truth)]
         targets = {fact.reply(value): int(value == truth) for value in right_first}
