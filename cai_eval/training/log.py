@@ -12,7 +12,7 @@ Entry = dict[str, Any]
 
 
 class Log:
-    """`log.jsonl`. Opened at a step, it forgets what came later (at 0: all), so that a resumed training repeats nothing.
+    """`log.jsonl`. Opened at a step, it forgets what came later (at 0: all): a resumed training repeats nothing.
 
     A step's line holds step (from 1), loss (nats a token), rate, norm (of the gradient, before clipping), count
     (tokens or rows in the loss) and seconds (since this process began to train); an evaluation's holds step and
