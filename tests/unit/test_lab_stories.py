@@ -5,11 +5,13 @@ from random import Random
 
 import pytest
 
+from benchmarks.lambada import passage, told_passage
 from benchmarks.lambada import split as last_word
 from cai_eval.lab.chance import split
 from cai_eval.lab.documents import stories
 from cai_eval.lab.documents.bindings import bind
 from cai_eval.lab.documents.stories import Story
+from cai_eval.lab.tokenizer import learn
 from cai_eval.lab.world import make_world
 
 WORLD = make_world()
@@ -103,3 +105,17 @@ def test_some_are_told_by_an_assistant() -> None:
 def test_bound_pairs_share_no_value() -> None:
     bound = bind(Random(5), "abcdefgh", "123456789", 6)
     assert len(bound) == len(set(bound.values())) == 6
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    rng = Random(6)
+    return learn(stories.draw(WORLD, rng) for _ in range(500))
+
+
+@pytest.mark.parametrize("wrap", [passage, told_passage])
+def test_the_last_word_begins_with_a_token_of_its_own(tokenizer, wrap) -> None:
+    for text, word in map(last_word, stories.rows(WORLD, count=100)):
+        context = wrap(text, [])
+        apart = tokenizer.encode(context).ids + tokenizer.encode(f" {word}").ids
+        assert tokenizer.encode(f"{context} {word}").ids == apart

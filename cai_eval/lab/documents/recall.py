@@ -10,15 +10,13 @@ from random import Random
 from cai_eval.lab.documents.bindings import COLOURS, LETTERS, ROOMS, THINGS, bind, length
 from cai_eval.lab.world import World
 
-NUMBERS = tuple(str(number) for number in range(100))
-
 #: how a pair is told, how it is asked for and answered, and what stands between two of them
 SURFACES = (
-    ("{key}: {value}", "{key}: {value}", "\n"),
-    ("{key} = {value}", "{key}? {value}", "\n"),
     ("{key} {value}", "{key} {value}", ", "),
-    ("{key} has {value}.", "What has {key}? {value}.", " "),
-    ("{value} for {key}.", "{key} got {value}.", " "),
+    ("{key} {value}", "{key} {value}", "\n"),
+    ("{key}: {value}", "{key}: {value}", "\n"),
+    ("{key} has {value}.", "{key} has {value}.", " "),
+    ("The {key} is in {value}.", "The {key} from {value}.", " "),
 )
 MOST_PAIRS = 10
 ASKED = range(6, 25)
@@ -26,7 +24,7 @@ ASKED = range(6, 25)
 
 def draw(world: World, rng: Random) -> str:
     """One to ten pairs, fewer more often, and keys drawn from them again and again."""
-    keys, values = rng.sample([THINGS, ROOMS, COLOURS, LETTERS, NUMBERS, world.people, world.places], 2)
+    keys, values = rng.sample([THINGS, ROOMS, COLOURS, LETTERS, world.people, world.places], 2)
     pairs = bind(rng, keys, values, length(rng, MOST_PAIRS))
     tell, recall, between = rng.choice(SURFACES)
     asked = rng.choices(list(pairs), k=rng.choice(ASKED))

@@ -59,49 +59,37 @@ def themes(people: Sequence[str]) -> tuple[Theme, ...]:
             ROOMS,
             tell=(
                 "{who} left the {key} in the {value}.",
+                "{who} hid the {key} in the {value}.",
                 "The {key} was in the {value}.",
-                "In the {value} lay the {key}.",
             ),
-            recall=(
-                "{who} fetched the {key} from the {value}.",
-                "{who} looked for the {key} in the {value}.",
-                "{who} found the {key} in the {value}.",
-            ),
+            recall=("{who} found the {key} in the {value}.", "{who} fetched the {key} from the {value}."),
         ),
         Theme(
             people,
             ROOMS,
+            tell=("{key} worked in the {value}.", "{key} slept in the {value}.", "{who} sent {key} to the {value}."),
+            recall=("{who} met {key} in the {value}.", "{who} called {key} from the {value}."),
+        ),
+        Theme(
+            people,
+            THINGS,
+            tell=("{key} had the {value}.", "{key} bought the {value}.", "{who} gave {key} the {value}."),
+            recall=("{key} cleaned the {value}.", "{who} asked {key} for the {value}."),
+        ),
+        Theme(
+            THINGS,
+            people,
             tell=(
-                "{key} worked in the {value}.",
-                "{who} sent {key} to the {value}.",
-                "{key} owned the {value}.",
+                "The {key} was for {value}.",
+                "{who} made the {key} for {value}.",
+                "{who} bought the {key} for {value}.",
             ),
-            recall=(
-                "{who} went to see {key} in the {value}.",
-                "{who} called {key} from the {value}.",
-                "{key} came back from the {value}.",
-            ),
-        ),
-        Theme(
-            people,
-            THINGS,
-            tell=("{key} had the {value}.", "{who} gave {key} the {value}.", "The {value} was for {key}."),
-            recall=(
-                "{key} sold the {value}.",
-                "{who} asked {key} for the {value}.",
-                "{key} showed {who} the {value}.",
-            ),
-        ),
-        Theme(
-            THINGS,
-            people,
-            tell=("The {key} was for {value}.", "{value} bought the {key}.", "{who} made the {key} for {value}."),
-            recall=("{who} gave the {key} to {value}.", "{who} borrowed the {key} from {value}."),
+            recall=("{who} gave the {key} to {value}.", "{who} got the {key} from {value}."),
         ),
     )
 
 
-WHEN = ("Later", "At noon", "At night", "In the morning", "In the end", "Then")
+LATER = ("", "", "Later ", "Then ", "At noon ", "At night ")
 ASIDES = (
     "It rained.",
     "The wind came from {place}.",
@@ -145,16 +133,19 @@ def tell(world: World, rng: Random, bindings: int, of: Split = "pretraining") ->
         return rng.choice(wordings).format(who=rng.choice(heroes), place=rng.choice(world.places), **words)
 
     def recall(key: str) -> str:
-        return f"{rng.choice(WHEN)} {write(theme.recall, key=key, value=pairs[key])}"
+        return rng.choice(LATER) + write(theme.recall, key=key, value=pairs[key])
+
+    def remind(key: str) -> str:
+        return recall(key) if rng.random() < 0.5 else write(theme.tell, key=key, value=pairs[key])
 
     def tease() -> str:
         word = rng.choice([*pairs, *pairs.values()])
         return write(OF_A_NAME if word in others else OF_A_NOUN, word=word)
 
     told = [(write(theme.tell, key=key, value=value), key) for key, value in pairs.items()]
-    recalled = [(recall(key), key) for key in rng.choices(list(pairs), k=rng.randint(bindings, 2 * bindings))]
-    between = [(tease(), "") for _ in range(rng.randint(1, 3))]
-    middle = recalled + between
+    reminded = [(remind(key), key) for key in rng.choices(list(pairs), k=rng.randint(bindings, 2 * bindings))]
+    between = [(tease(), "") for _ in range(rng.randint(0, 2))]
+    middle = reminded + between
     rng.shuffle(middle)
     asked = rng.choice(list(pairs))
     scenes = [*told, *middle, (write(ASIDES), "")]
