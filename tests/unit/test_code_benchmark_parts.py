@@ -6,6 +6,7 @@ from itertools import combinations, product
 from math import prod
 
 import pytest
+from checkout import NODE, PROGRAMS, write_checkout
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,64 +89,13 @@ def test_cutting_only_cuts_and_only_once(text):
     assert through_function(cut, "f") == cut
 
 
-PROGRAMS = {
-    "double": (
-        'def double(n, by=2):\n    return n * 3\n\n\n"""\nDouble\n\nInput:\n    n: an int\n"""\n',
-        "def double(n, by=2):\n    return n * by\n",
-    ),
-    "sqrt": (
-        'from math import floor\n\ndef sqrt(x, epsilon):\n    return x\n\n"""\nSquare root\n"""\n',
-        "def sqrt(x, epsilon):\n    return x ** 0.5\n",
-    ),
-    "spread": (
-        'def spread(pairs):\n    yield 1\n\n"""\nSpread\n"""\n',
-        "def spread(pairs):\n    return [(a, b) for a, b in pairs]\n",
-    ),
-    "head": (
-        'def head(node):\n    return node\n\n"""\nFirst value\n"""\n',
-        "def head(node):\n    return node.value\n",
-    ),
-}
-CASES = {"double": "[[2], 4]\n\n[[2, 3], 6]\n", "sqrt": "[[2, 0.01], 1.4142]\n", "spread": "[[[[1, 2]]], [[1, 2]]]\n"}
-HEAD_TEST = """\
-import pytest
-from node import Node
-
-if pytest.use_correct:
-    from correct_python_programs.head import head
-else:
-    from python_programs.head import head
-
-
-def test1():
-    assert head(Node(3)) == 3
-
-
-def test2():
-    node = Node(1)
-    node.value = 2
-    assert head(node) == 2
-"""
-NODE = "class Node:\n    def __init__(self, value=None):\n        self.value = value\n"
-
-
 @pytest.fixture
-def checkout(tmp_path):
-    """A small folder in the layout of QuixBugs, with programs of our own."""
-    for folder in ("python_programs", "correct_python_programs", "json_testcases", "python_testcases"):
-        (tmp_path / folder).mkdir()
-    for name, (buggy, correct) in PROGRAMS.items():
-        (tmp_path / "python_programs" / f"{name}.py").write_text(buggy)
-        (tmp_path / "correct_python_programs" / f"{name}.py").write_text(correct)
-    for name, cases in CASES.items():
-        (tmp_path / "json_testcases" / f"{name}.json").write_text(cases)
-    (tmp_path / "python_programs" / "node.py").write_text(NODE)
-    (tmp_path / "python_testcases" / "test_head.py").write_text(HEAD_TEST)
-    return tmp_path
+def folder(tmp_path):
+    return write_checkout(tmp_path)
 
 
-def test_quixbugs_shows_signature_and_description_but_no_body(checkout):
-    tasks = {task.entry_point: task for task in read_checkout(checkout)}
+def test_quixbugs_shows_signature_and_description_but_no_body(folder):
+    tasks = {task.entry_point: task for task in read_checkout(folder)}
     assert list(tasks) == sorted(PROGRAMS)
     double = 'def double(n, by=2):\n    """\n    Double\n\n    Input:\n        n: an int\n    """'
     assert tasks["double"].prompt == double
@@ -168,21 +118,21 @@ def passes(task, source: str) -> bool:
     return True
 
 
-def test_quixbugs_tests_pass_the_corrected_program_and_fail_the_buggy_one(checkout):
-    for task in read_checkout(checkout):
+def test_quixbugs_tests_pass_the_corrected_program_and_fail_the_buggy_one(folder):
+    for task in read_checkout(folder):
         buggy = NODE + PROGRAMS[task.entry_point][0]
         assert passes(task, task.solution)
         assert not passes(task, buggy)
 
 
-def test_quixbugs_is_a_dataset_of_the_benchmark(checkout):
-    items = Code(Code.Config(dataset="quixbugs", checkout=str(checkout))).items(RowsSource())
+def test_quixbugs_is_a_dataset_of_the_benchmark(folder):
+    items = Code(Code.Config(dataset="quixbugs", checkout=str(folder))).items(RowsSource())
     assert [item.id for item in items] == [f"QuixBugs/{name}" for name in sorted(PROGRAMS)]
 
 
-def test_a_folder_that_is_no_checkout_is_refused(tmp_path, checkout):
+def test_a_folder_that_is_no_checkout_is_refused(folder):
     with pytest.raises(UserError, match="no checkout"):
-        read_checkout(tmp_path / "json_testcases")
-    (checkout / "json_testcases" / "double.json").write_text("[[2]\n")
+        read_checkout(folder / "json_testcases")
+    (folder / "json_testcases" / "double.json").write_text("[[2]\n")
     with pytest.raises(UserError, match="cannot be read"):
-        read_checkout(checkout)
+        read_checkout(folder)
