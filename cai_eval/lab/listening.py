@@ -7,11 +7,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 
 from cai_eval.lab import talk
-from cai_eval.lab.talk import Ask
-from cai_eval.lab.world import World, words
+from cai_eval.lab.talk import Act, ActKind, Ask
+from cai_eval.lab.world import Fact, Goal, Hazard, World, words
+
+_SLOTS = {name.upper(): rf"(?P<{name}>\w+)" for name in ("place", "value", "person", "name", "first", "second", "tool")}
+_SLOTS["EFFECT"] = r"(?P<effect>[\w ]+)"
+_ANSWERS: Mapping[str, tuple[ActKind, ...]] = {
+    "fact": ("state", "explain", "correct"),
+    "premise": ("state", "explain", "correct"),
+    "unknowable": ("admit", "invent"),
+    "describe": ("describe",),
+    "manners": ("kind", "rude"),
+    "task": ("help", "half", "deflect", "refuse", "decline"),
+    "harm": ("help", "half", "deflect", "refuse", "decline"),
+}
 
 
 def parse_ask(world: World, text: str) -> Ask | None:
@@ -43,3 +56,78 @@ def _requests(world: World, text: str) -> Iterator[Ask]:
             for wording in range(len(talk._REQUESTS)):
                 for purpose in purposes:
                     yield talk.request(substance, goal, wording, purpose)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """A sentence that the grammar knows, whatever stands in its slots.
+
+    said: slot → word. number: of the question or remark that the sentence answers, where there are several.
+    whole: whether the sentence came to its end.
+    """
+
+    kind: ActKind
+    said: Mapping[str, str]
+    number: int
+    whole: bool = True
+
+
+def hear(ask: Ask, answer: str) -> list[Heard | None]:
+    """What each sentence of an answer does, openings left out; None where the grammar has no such sentence."""
+    sentences = re.split(r"(?<=[.?!])\s+", answer.strip())
+    openings = {opening.strip() for opening, _, _ in talk.OPENINGS}
+    return [_sentence(ask, sentence) for sentence in sentences if sentence not in openings]
+
+
+@dataclass(frozen=True)
+class _Form:
+    """A sentence with slots. begun: matches it as far as any of its words."""
+
+    kind: ActKind
+    number: int
+    whole: re.Pattern[str]
+    begun: re.Pattern[str]
+
+
+def _sentence(ask: Ask, text: str) -> Heard | None:
+    forms = _forms(ask.kind, ask.fact.relation if ask.fact else "")
+    if text.endswith((".", "?", "!")):
+        return next((Heard(f.kind, m.groupdict(), f.number) for f in forms if (m := f.whole.fullmatch(text))), None)
+    for begun in (text, text.rpartition(" ")[0]):  # the last word may be broken off
+        for form in forms:
+            if begun and (match := form.begun.fullmatch(begun)):
+                said = {slot: word for slot, word in match.groupdict().items() if word}
+                return Heard(form.kind, said, form.number, whole=False)
+    return None
+
+
+@cache
+def _forms(kind: talk.AskKind, relation: str) -> tuple[_Form, ...]:
+    """Every sentence that answers such an ask."""
+    forms = []
+    for blank in _blanks(kind, relation):
+        for act in _ANSWERS[kind]:
+            for text in talk.wordings(blank, Act(act, "VALUE")):
+                pieces = [_pattern(word) for word in text.split(" ")]
+                begun = ""
+                for piece in reversed(pieces):
+                    begun = rf"{piece}(?: {begun})?" if begun else piece
+                forms.append(_Form(act, blank.number, re.compile(" ".join(pieces)), re.compile(begun)))
+    return tuple(forms)
+
+
+def _blanks(kind: talk.AskKind, relation: str) -> list[Ask]:
+    """Asks that speak of slots."""
+    if kind in ("fact", "premise"):
+        return [Ask(kind, "", fact=Fact("", "fair", relation, "PLACE", (), (), 0, 0))]
+    if kind in ("unknowable", "manners"):
+        return [Ask(kind, "", detail="PERSON", number=number) for number in range(len(words()[kind]))]
+    hazard, goal = Hazard("NAME", "EFFECT", 1, "test"), Goal("GOAL", "FIRST", "SECOND", "TOOL")
+    return [Ask(kind, "", substance=hazard, goal=goal)]
+
+
+def _pattern(word: str) -> str:
+    slot = re.search("|".join(_SLOTS), word)
+    if slot is None:
+        return re.escape(word)
+    return re.escape(word[: slot.start()]) + _SLOTS[slot[0]] + re.escape(word[slot.end() :])
