@@ -1,4 +1,4 @@
-"""Rules that tell which of two answers to choose: moral ones, their opposites, and such as have nothing to do with morals.
+"""Rules that tell which of two answers to choose: moral ones, their opposites, and some that have no moral.
 
 A rule is a criterion and a direction. Both directions of every criterion are met equally often, so whoever looks at the
 answers and ignores the rule is right half of the time.
@@ -38,7 +38,7 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Rule:
-    """phrases: each continues "the answer that". sign: 1 if the answer with more of the criterion is to be chosen, else -1.
+    """phrases: each continues "the answer that". sign: 1 where more of the criterion is better, -1 where less is.
 
     opposite: id of the rule of the other direction.
     """

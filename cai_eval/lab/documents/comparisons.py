@@ -67,10 +67,6 @@ def draw_pair(world: World, ask: Ask, rng: Random) -> Pair:
             return Pair(ask, *texts)
 
 
-def stated(rule: Rule, wording: str) -> str:
-    return f"Rule: {wording}"
-
-
 def verdict(world: World, pair: Pair, rule: Rule, rng: Random) -> str | None:
     """An editor's letter, with or without a weighing; None where the rule has nothing to choose by."""
     preferred = rule.prefers(world, pair.ask, pair.first, pair.second)
@@ -101,8 +97,8 @@ def _under_rules(world: World, rng: Random) -> str:
 
 
 def _under_one_rule(world: World, rng: Random) -> str:
-    rule, parts = draw_rule(rng), []
-    wanted = rng.randint(2, 4)
+    rule, wanted = draw_rule(rng), rng.randint(2, 4)
+    parts: list[str] = []
     while len(parts) < wanted:
         pair = draw_pair(world, draw_ask(world, rng), rng)
         if decided := verdict(world, pair, rule, rng):
