@@ -18,7 +18,7 @@ class LoRA:
     """rank: of each adapter. alpha: its output is scaled by alpha / rank. Every linear layer but the head has one."""
 
     rank: int = 16
-    alpha: float = 32.0
+    alpha: int = 32
 
 
 def add_adapters(model: PreTrainedModel, lora: LoRA, seed: int) -> Any:

@@ -9,8 +9,8 @@ from tiny import save_model
 from transformers import AutoModelForCausalLM
 
 from cai_eval.errors import UserError
-from cai_eval.training.lora import LoRA, add_adapters, merge_adapters
 from cai_eval.training.loop import train
+from cai_eval.training.lora import LoRA, add_adapters, merge_adapters
 from cai_eval.training.objectives import causal_lm
 from cai_eval.training.optimisation import Optimisation
 
