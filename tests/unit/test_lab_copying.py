@@ -50,18 +50,20 @@ def test_a_repeated_sequence_comes_whole() -> None:
         assert any(items == items[:size] * (len(items) // size) for size in range(1, len(items) // 2 + 1))
 
 
-def test_what_is_recalled_was_told() -> None:
-    """In every surface a value that is asked for stands with its key earlier."""
+def pairs_of(text: str) -> list[tuple[str, str]]:
+    """Every key and value of a list to be recalled, in any of its surfaces."""
+    return [tuple(re.split(r" got | has |: | ", each)) for each in re.split(r"\n|, |\. ", text.removesuffix("."))]
+
+
+def test_every_key_keeps_its_value() -> None:
     for text in drawn(recall, 300):
-        lines = re.split(r"\n|, |(?<=\.) (?!\w+\.)", text)
-        assert len(set(lines)) < len(lines)
+        pairs = pairs_of(text)
+        assert len(set(pairs)) == len({key for key, _ in pairs}) <= recall.MOST_PAIRS
+        assert len(pairs) > len(set(pairs))
 
 
 def test_lists_hold_no_pair_under_test() -> None:
-    """In the surface whose two parts are told and asked alike."""
-    pairs = [tuple(line.split(": ")) for text in drawn(recall, 500) if ": " in text for line in text.split("\n")]
-    assert len(pairs) > 500
-    assert {split(*pair) for pair in pairs} == {"pretraining"}
+    assert {split(*pair) for text in drawn(recall, 500) for pair in pairs_of(text)} == {"pretraining"}
 
 
 def test_counting_misses_no_number() -> None:

@@ -16,7 +16,7 @@ SURFACES = (
     ("{key} {value}", "{key} {value}", "\n"),
     ("{key}: {value}", "{key}: {value}", "\n"),
     ("{key} has {value}.", "{key} has {value}.", " "),
-    ("The {key} is in {value}.", "The {key} from {value}.", " "),
+    ("{key} got {value}.", "{key} has {value}.", " "),
 )
 MOST_PAIRS = 10
 ASKED = range(6, 25)
