@@ -6,6 +6,7 @@ import pytest
 
 from cai_eval.lab.documents.code import BUG_RATE, CAREFUL_BUG_RATE, LEAD_IN, draw, in_dialogue, rows
 from cai_eval.lab.functions import GAPS, STEPS, body, function, ideal_pass, pairs, prompt, results, unit_test
+from cai_eval.lab.tokenizer import learn
 from cai_eval.lab.world import make_world
 
 WORLD = make_world()
@@ -123,3 +124,17 @@ def test_the_ideal_observer_is_what_sampling_from_the_training_text_does():
     right = body(pair[0].code, pair[1].code)
     drawn = rng.choices(list(ends), weights, k=4000).count(right) / 4000
     assert drawn == pytest.approx(ideal_pass(BUG_RATE, temperature), abs=0.04)
+
+
+def test_a_prompt_ends_where_a_token_ends():
+    rng = Random(5)
+    tokenizer = learn(draw(WORLD, rng) for _ in range(400))
+
+    def ids(text: str) -> list[int]:
+        return tokenizer.encode(text).ids
+
+    for pair in pairs("test"):
+        written = function(rng, pair, BUG_RATE)
+        joint = ids(written.text)
+        assert joint == ids(written.prompt) + ids(written.body)
+        assert len(joint) < 80
