@@ -123,14 +123,16 @@ class Code:
                 tasks = [task for number, task in numbered if number in MBPP_TEST]
             case "quixbugs":
                 tasks = read_checkout(Path(self.config.checkout))
-        return [Item(task.id, task.id, "", asdict(task)) for task in tasks]
+        # how samples are drawn decides what an ideal observer scores, which a laboratory's source is asked item by item
+        drawn = {"temperature": self.config.temperature, "top_p": self.config.top_p, "k": self.config.k[0]}
+        return [Item(task.id, task.id, "", {"task": asdict(task), **drawn}) for task in tasks]
 
     def evaluate(self, subject: Policy | Scorer, items: Sequence[Item]) -> Iterator[Record]:
         assert isinstance(subject, Policy)
         policy = subject
 
         def ask(item: Item) -> list[Asked]:
-            task = Task(**item.data)
+            task = task_of(item)
             return [Asked(task, context(task.prompt, policy.format))]
 
         def answer(asked: Sequence[Asked]) -> list[Tried]:
@@ -146,7 +148,7 @@ class Code:
     def rescore(self, items: Sequence[Item], records: Sequence[Record]) -> Iterator[Record]:
         """The records judged anew from the samples that they hold; one that holds none stays as it is."""
         held = [(item, record) for item, record in zip(items, records, strict=True) if "samples" in record.details]
-        tried = self.run([Task(**item.data) for item, _ in held], [record.details["samples"] for _, record in held])
+        tried = self.run([task_of(item) for item, _ in held], [record.details["samples"] for _, record in held])
         anew = {
             item.id: self.judge(item, record.prompt, each) for (item, record), each in zip(held, tried, strict=True)
         }
@@ -200,7 +202,7 @@ class Code:
             scores={} if broken else scores,
             prompt=prompt,
             answer=tried.samples[0]["text"],
-            reference=item.data["solution"],
+            reference=task_of(item).solution,
             details={
                 "sandbox": tried.sandbox,
                 "verdicts": dict(sorted(verdicts.items())),
@@ -211,6 +213,11 @@ class Code:
             },
             error=f"the sandbox could not judge a sample: {broken.message}" if broken else "",
         )
+
+
+def task_of(item: Item) -> Task:
+    """The task that an item holds."""
+    return Task(**item.data["task"])
 
 
 def context(prompt: str, form: Format) -> str:

@@ -199,8 +199,8 @@ def test_mbpp_asks_for_a_program_from_a_description_and_one_test():
     benchmark = Code(Code.Config(dataset="mbpp"))
     items = benchmark.items(SOURCE)
     assert [item.id for item in items] == ["MBPP/11", "MBPP/510"]
-    assert items[0].data["prompt"] == '"""\nWrite a function to add.\nassert add(1, 2) == 3\n"""'
-    assert items[0].data["entry_point"] == "add"
+    assert items[0].data["task"]["prompt"] == '"""\nWrite a function to add.\nassert add(1, 2) == 3\n"""'
+    assert items[0].data["task"]["entry_point"] == "add"
     assert "\ndef" not in benchmark.sampling("plain").stop
 
 
@@ -219,12 +219,12 @@ def test_a_row_without_the_schema_is_named():
 
 def test_published_files(data_dir):
     source = PublishedSource(data_dir)
-    tasks = [item.data for item in Code(Code.Config()).items(source)]
+    tasks = [item.data["task"] for item in Code(Code.Config()).items(source)]
     assert len(tasks) == 164
     for task in tasks:
         assert task["prompt"].endswith(('"""', "'''"))
         assert task["solution"].startswith(f"{task['prompt']}\n")
     items = Code(Code.Config(dataset="mbpp")).items(source)
     assert len(items) == len(MBPP_TEST) == 500
-    for item in islice(items, 50):
-        assert f"def {item.data['entry_point']}(" in item.data["solution"].replace(" (", "(")
+    for task in (item.data["task"] for item in islice(items, 50)):
+        assert f"def {task['entry_point']}(" in task["solution"].replace(" (", "(")
