@@ -10,7 +10,7 @@ beside `consistency`, and read trends on the Brier and log scores, which are pro
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -183,6 +183,36 @@ def interval(
         se = float(np.std(drawn, ddof=1))
     method = f"basic bootstrap, {resamples:,} resamples" if np.isfinite(low) else "undefined: nothing to resample"
     return Estimate(value, float(low), float(high), se, sample.clusters - 1.0, sample.n, sample.clusters, method)
+
+
+def log_chances(logprobs: ArrayLike, temperature: float = 1.0) -> Array:
+    """(n,) log-probabilities of n options, nats, divided by the temperature and normalised again."""
+    logits = finite(logprobs) / temperature
+    normalised: Array = logits - special.logsumexp(logits)
+    return normalised
+
+
+def fit_temperature(logprobs: Sequence[ArrayLike], right: Sequence[int]) -> float:
+    """The one temperature, from .01 to 100, at which the right options are likeliest (Guo et al. 2017).
+
+    logprobs: of the options of each question, which may differ in number. right: the number of the right one.
+    Bisection: the loss is convex in 1/temperature.
+    """
+    questions = [finite(each) for each in logprobs]
+    logits = np.full((len(questions), max(each.size for each in questions)), -np.inf)
+    for row, each in zip(logits, questions, strict=True):
+        row[: each.size] = each
+    given, chosen = np.where(np.isfinite(logits), logits, 0.0), logits[np.arange(len(questions)), right]
+
+    def slope(inverse: float) -> float:
+        """Of the mean loss in 1/temperature."""
+        return float(((special.softmax(logits * inverse, axis=1) * given).sum(axis=1) - chosen).mean())
+
+    low, high = np.log(0.01), np.log(100.0)
+    while high - low > 1e-9:
+        middle = (low + high) / 2
+        low, high = (middle, high) if slope(np.exp(middle)) < 0 else (low, middle)
+    return float(np.exp(-(low + high) / 2))
 
 
 def pairs(p: ArrayLike, c: ArrayLike) -> tuple[Array, Array]:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import log_softmax
 from scipy.stats import kstest
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, log_loss, roc_auc_score
@@ -145,3 +146,19 @@ def test_bad_input_is_refused(p, c):
 def test_bins_of_one_item_have_no_noise_to_take_off():
     with pytest.raises(ValueError, match="too few"):
         k.mean_square([0.1, 0.5, 0.9], [0.0, 1.0, 1.0])
+
+
+def test_a_temperature_is_found_again_and_options_may_differ_in_number():
+    random = np.random.default_rng(0)
+    logprobs = [random.normal(0, 3, random.integers(2, 6)) for _ in range(1500)]
+    right = [random.choice(each.size, p=np.exp(k.log_chances(each, 2.5))) for each in logprobs]
+    assert k.fit_temperature(logprobs, right) == pytest.approx(2.5, rel=0.1)
+    losses = {
+        t: -np.mean([k.log_chances(each, t)[n] for each, n in zip(logprobs, right, strict=True)])
+        for t in (2.0, k.fit_temperature(logprobs, right), 3.1)
+    }
+    assert sorted(losses, key=losses.get)[0] not in (2.0, 3.1)
+
+
+def test_log_chances_are_those_of_scipy():
+    assert k.log_chances([-1.0, -700.0, -2.0], 0.5) == pytest.approx(log_softmax([-2.0, -1400.0, -4.0]), abs=1e-12)
