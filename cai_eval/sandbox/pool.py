@@ -9,7 +9,7 @@ from typing import Literal, Self, get_args
 
 from cai_eval.errors import UserError
 from cai_eval.sandbox.program import Layers, Limits, Outcome, Program, Verdict
-from cai_eval.sandbox.worker import Refused, Worker
+from cai_eval.sandbox.worker import RefusedError, Worker
 
 Backend = Literal["auto", "namespaces", "landlock", "filter", "bwrap"]
 IN_HAND = 2  # programs that a worker has: one under judgement and one ready
@@ -117,6 +117,6 @@ def _first(backends: Iterable[str], limits: Limits) -> tuple[Worker, tuple[str, 
     for backend in backends:
         try:
             return Worker(backend, limits), tuple(refusals)
-        except Refused as refused:
+        except RefusedError as refused:
             refusals.append(str(refused))
     raise UserError(f"this machine refuses the sandbox ({'; '.join(refusals)}); choose another back end.")

@@ -1,6 +1,5 @@
 """One far side: the judge's process, from our side of its pipes."""
 
-import dataclasses
 import json
 import os
 import shutil
@@ -21,7 +20,7 @@ GRACE = 2.0  # seconds past its deadline after which a judge that does not answe
 LONGEST = 1 << 30
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """The kernel refuses a back end."""
 
 
@@ -29,13 +28,13 @@ class Worker:
     """A judge and its zygote; programs are judged in the order in which they were sent."""
 
     def __init__(self, backend: str, limits: Limits) -> None:
-        """Start the processes. Raises Refused where the kernel refuses the back end."""
+        """Start the processes. Raises RefusedError where the kernel refuses the back end."""
         self._limits = limits
         self._since = 0.0
         self.waiting: deque[tuple[int, Program]] = deque()
-        asked = json.dumps([backend, dataclasses.asdict(limits)])
+        asked = json.dumps([backend, vars(limits)])
         self._process = subprocess.Popen(
-            [*_wrapper(backend), sys.executable, "-S", "-s", "-P", "-B", "-c", BOOT, str(HERE), asked],
+            [*_wrapper(backend), sys.executable, "-S", "-s", "-P", "-c", BOOT, str(HERE), asked],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -53,7 +52,7 @@ class Worker:
             hello = {"refused": "its process ended at once"}
         if "refused" in hello:
             self.close()
-            raise Refused(f"{backend}: {hello['refused']}")
+            raise RefusedError(f"{backend}: {hello['refused']}")
         self.layers = Layers(backend, tuple(hello["closed"]), tuple(hello["open"]))
 
     def fileno(self) -> int:
@@ -65,7 +64,7 @@ class Worker:
         if not self.waiting:
             self._since = time.monotonic()
         self.waiting.append((number, program))
-        self._requests.send(dataclasses.asdict(program))
+        self._requests.send(vars(program))
 
     def receive(self) -> tuple[int, Outcome]:
         """The outcome of the oldest program sent. Raises EOFError when the judge is gone."""

@@ -1,1 +1,1 @@
-"""What runs on the far side: imported by a bare interpreter as the package `inside`, so that nothing of ours comes along."""
+"""What runs on the far side: a bare interpreter imports it as the package `inside`, and nothing else comes along."""

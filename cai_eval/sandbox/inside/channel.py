@@ -6,7 +6,7 @@ import os
 from .plain import Encoded
 
 
-class TooLong(Exception):
+class TooLongError(Exception):
     """A message over the limit was to be sent."""
 
 
@@ -18,16 +18,16 @@ class Channel:
         self._limit = limit
 
     def send(self, message: Encoded) -> None:
-        """Send one message. Raises TooLong; OSError when the other end is gone."""
+        """Send one message. Raises TooLongError; OSError when the other end is gone."""
         body = json.dumps(message, separators=(",", ":")).encode("ascii")
         if len(body) > self._limit:
-            raise TooLong(f"a message of {len(body):,} bytes; {self._limit:,} are allowed")
+            raise TooLongError(f"a message of {len(body):,} bytes; {self._limit:,} are allowed")
         rest = memoryview(len(body).to_bytes(4, "little") + body)
         while rest:
             rest = rest[os.write(self.file, rest) :]
 
     def receive(self) -> Encoded:
-        """The next message. Raises EOFError or OSError when the other end is gone, ValueError for what is no message."""
+        """The next message. Raises EOFError or OSError when the other end is gone, ValueError if it is no message."""
         length = int.from_bytes(self._read(4), "little")
         if length > self._limit:
             raise ValueError(f"a message of {length:,} bytes; {self._limit:,} are allowed")

@@ -1,21 +1,20 @@
 """Which layers stand around a program, for each back end."""
 
 import os
+import resource
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import landlock, namespaces
 from .seccomp import Filter
-from .zygote import take_uid
+from .system import drop_capabilities
 
 NOBODY = 65534
 COMMON = ("resource limits", "no capabilities")
 
 
-@dataclass(frozen=True)
-class Isolation:
+class Isolation(NamedTuple):
     """What the zygote does before it serves, in each program before it runs, and after each program; and the layers."""
 
     prepare: Callable[[], object]
@@ -48,9 +47,15 @@ def isolate(backend: str, limits: dict[str, Any]) -> Isolation:
         closed = (f"Landlock: no {', '.join(landlock.gives_up())}", *closed)
     else:
         still_open = (*still_open, "every file that the uid may read")
+
+    def prepare() -> None:
+        _leave_groups(uid)
+        if backend == "landlock":
+            landlock.restrict(readable())
+
     return Isolation(
-        prepare=(lambda: landlock.restrict(readable())) if backend == "landlock" else lambda: None,
-        confine=lambda: (take_uid(uid), filtered())[1],
+        prepare=prepare,
+        confine=lambda: _confine(uid, filtered),
         clean=lambda: None,
         closed=(*closed, *COMMON),
         open=still_open,
@@ -59,12 +64,12 @@ def isolate(backend: str, limits: dict[str, Any]) -> Isolation:
 
 def _within_namespaces(disk: int) -> Isolation:
     filtered, closed, still_open = _filter(writing=True)
-    uid = namespaces.enter(readable(), disk)
+    uid = namespaces.enter(readable(), disk) or None
     pristine = _scratch()
 
-    def confine() -> None:
-        take_uid(uid or None)
-        filtered()
+    def prepare() -> None:
+        _leave_groups(uid)
+        os.chdir(namespaces.SCRATCH)
 
     def clean() -> None:
         nonlocal pristine
@@ -75,8 +80,8 @@ def _within_namespaces(disk: int) -> Isolation:
 
     own = "a uid of its own" if uid else "a user namespace of its own"
     return Isolation(
-        prepare=lambda: os.chdir(namespaces.SCRATCH),
-        confine=confine,
+        prepare=prepare,
+        confine=lambda: _confine(uid, filtered),
         clean=clean,
         closed=(
             "user, mount, network, IPC, UTS and process namespaces",
@@ -90,6 +95,22 @@ def _within_namespaces(disk: int) -> Isolation:
     )
 
 
+def _leave_groups(uid: int | None) -> None:
+    """Take the groups of the programs, once for all of them."""
+    if uid is not None:
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+
+
+def _confine(uid: int | None, filtered: Callable[[], None]) -> None:
+    """Give up this process's powers; a change of uid away from root takes the capabilities with it."""
+    if uid is None:
+        drop_capabilities()
+    else:
+        os.setresuid(uid, uid, uid)
+    filtered()
+
+
 def _scratch() -> tuple[int, ...]:
     """What changes when anything changes in the temporary folder."""
     folder, system = os.stat(namespaces.SCRATCH), os.statvfs(namespaces.SCRATCH)
@@ -101,7 +122,7 @@ def _filter(writing: bool) -> tuple[Callable[[], None], tuple[str, ...], tuple[s
     try:
         layer = Filter(writing)
     except KeyError:
-        return lambda: None, (), ("every system call: no filter for this kind of machine",)
+        return _forbid_children, (), ("every system call: no filter for this kind of machine",)
     child = os.fork()
     if child == 0:
         try:
@@ -110,9 +131,14 @@ def _filter(writing: bool) -> tuple[Callable[[], None], tuple[str, ...], tuple[s
         finally:
             os._exit(1)
     if os.waitpid(child, 0)[1] != 0:
-        return lambda: None, (), ("every system call: the kernel refuses a filter",)
+        return _forbid_children, (), ("every system call: the kernel refuses a filter",)
     what = "" if writing else ", nor change a file"
     return layer.install, (f"a system-call filter: programs cannot start, reach or signal a process{what}",), ()
+
+
+def _forbid_children() -> None:
+    """What is left without a filter; it does not bind root."""
+    resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))
 
 
 def _open_to_all(paths: list[str]) -> bool:

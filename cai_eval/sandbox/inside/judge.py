@@ -4,10 +4,10 @@ The zygote is forked before the first test arrives and shares nothing with the j
 and wait statuses. Tests come in and verdicts go out over two descriptors that only the judge holds.
 """
 
+import importlib
 import json
 import os
 import resource
-import signal
 import socket
 import sys
 import time
@@ -18,8 +18,20 @@ from .channel import Channel
 from .isolation import Isolation, isolate
 from .system import PR_SET_DUMPABLE, drop_capabilities, prctl
 
-# What programs and tests import most: loaded once, before the fork.
-import bisect, collections, copy, functools, heapq, itertools, math, operator, re, string, typing  # noqa: E401, F401, I001
+COMMON = (
+    "bisect",
+    "collections",
+    "copy",
+    "functools",
+    "heapq",
+    "itertools",
+    "math",
+    "operator",
+    "re",
+    "string",
+    "typing",
+)
+"""What programs and tests import most: loaded once, before the fork."""
 
 LONGEST = 1 << 30  # of requests, which come from our own side
 MESSAGE = 2000  # characters of a message that are kept
@@ -29,6 +41,8 @@ def main() -> None:
     """Serve until the requests end. `sys.argv[1]` holds the back end and the limits, as JSON."""
     backend, limits = json.loads(sys.argv[1])
     requests, replies = Channel(os.dup(0), LONGEST), Channel(os.dup(1), LONGEST)
+    for module in COMMON:
+        importlib.import_module(module)
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in range(3):
         os.dup2(nowhere, standard)

@@ -7,9 +7,8 @@ so that its own idea of equality stays behind. What is none of these crosses by 
 
 import builtins
 import collections
-import datetime
-import decimal
-import fractions
+import importlib
+import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -17,10 +16,25 @@ from typing import Any
 Encoded = Any
 """What `json` reads and writes."""
 
-SEQUENCES: dict[str, type] = {"tuple": tuple, "set": set, "frozenset": frozenset, "deque": collections.deque}
-MAPPINGS: dict[str, type] = {"counter": collections.Counter, "ordered": collections.OrderedDict, "dict": dict}
-NUMBERS: dict[str, type] = {"decimal": decimal.Decimal, "fraction": fractions.Fraction}
-TIMES: dict[str, type] = {"datetime": datetime.datetime, "date": datetime.date, "time": datetime.time}
+SEQUENCES: dict[str, type[Any]] = {
+    "tuple": tuple,
+    "set": set,
+    "frozenset": frozenset,
+    "deque": collections.deque,
+}
+MAPPINGS: dict[str, type[Any]] = {
+    "counter": collections.Counter,
+    "ordered": collections.OrderedDict,
+    "dict": dict,
+}
+WRITTEN = {
+    "datetime": ("datetime", "isoformat", "fromisoformat"),
+    "date": ("datetime", "isoformat", "fromisoformat"),
+    "time": ("datetime", "isoformat", "fromisoformat"),
+    "Decimal": ("decimal", "__str__", "__call__"),
+    "Fraction": ("fractions", "__str__", "__call__"),
+}
+"""Types of modules that few programs import: the module, how a value is written, how it is read."""
 TYPES = {name: kind for name, kind in vars(builtins).items() if isinstance(kind, type)}
 SMALL = 1 << 63
 
@@ -56,14 +70,9 @@ def _encode_rare(value: object, refer: Callable[[object], Encoded]) -> Encoded:
         return {"bytearray" if isinstance(value, bytearray) else "bytes": value.decode("latin-1")}
     if isinstance(value, range):
         return {"range": [encode(part, refer) for part in (value.start, value.stop, value.step)]}
-    for tag, kind in NUMBERS.items():
-        if isinstance(value, kind):
-            return {tag: str(value)}
-    for tag, kind in TIMES.items():
-        if isinstance(value, kind):
-            return {tag: value.isoformat()}
-    if isinstance(value, datetime.timedelta):
-        return {"timedelta": [value.days, value.seconds, value.microseconds]}
+    for tag, (module, write, _) in WRITTEN.items():
+        if module in sys.modules and isinstance(value, getattr(sys.modules[module], tag)):
+            return {tag: getattr(value, write)()}
     if isinstance(value, type) and TYPES.get(value.__name__) is value:
         return {"type": value.__name__}
     if isinstance(value, ModuleType) and value.__spec__ is not None:
@@ -85,10 +94,10 @@ def decode(data: Encoded, resolve: Callable[[str, Encoded], object]) -> Any:
         return SEQUENCES[tag](decode(item, resolve) for item in body)
     if tag in MAPPINGS:
         return MAPPINGS[tag]({decode(key, resolve): decode(item, resolve) for key, item in body})
-    if tag in NUMBERS:
-        return NUMBERS[tag](body)
-    if tag in TIMES:
-        return TIMES[tag].fromisoformat(body)  # type: ignore[attr-defined]
+    if tag in WRITTEN:
+        module, _, read = WRITTEN[tag]
+        kind = getattr(importlib.import_module(module), tag)
+        return kind(body) if read == "__call__" else getattr(kind, read)(body)
     return _REST[tag](body) if tag in _REST else resolve(tag, body)
 
 
@@ -98,7 +107,6 @@ _REST: dict[str, Callable[[Any], object]] = {
     "bytes": lambda text: text.encode("latin-1"),
     "bytearray": lambda text: bytearray(text, "latin-1"),
     "range": lambda parts: range(*(decode(part, _no_reference) for part in parts)),
-    "timedelta": lambda parts: datetime.timedelta(*parts),
     "type": TYPES.__getitem__,
 }
 

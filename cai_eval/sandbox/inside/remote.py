@@ -45,13 +45,13 @@ class Conversation:
         self.stopped = self.stopped or Stop(verdict, message)
         raise self.stopped
 
-    def load(self, source: str) -> list[str]:
-        """Have the program's source run; the names that it defines."""
-        self._send(source)
-        names = self._reply()[1]
-        if not isinstance(names, list):
-            self.stop("failed", "the program broke the protocol")
-        return names
+    def load(self, source: str, entry_point: str) -> tuple[Any, set[str]]:
+        """Have the program's source run: its function, and the names that it defines."""
+        self._send([source, entry_point])
+        match self._reply():
+            case [candidate, list(names)] if all(isinstance(name, str) for name in names):
+                return self._decode(candidate), set(names)
+        self.stop("failed", "the program broke the protocol")
 
     def ask(self, operation: str, target: int, *arguments: object, **named: object) -> Any:
         """Do an operation on one of the program's objects and return its value."""
@@ -59,18 +59,14 @@ class Conversation:
         self._send(
             [operation, target, self._encode(arguments), {name: self._encode_one(named[name]) for name in named}]
         )
-        reply = self._reply()
-        try:
-            value = decode(reply[1], self._resolve)
-            after = decode(reply[2], self._resolve)
-            if after is not None:
-                for old, new in zip(arguments, after, strict=True):
+        match self._reply():
+            case [value, after]:
+                for old, new in zip(arguments, self._decode(after) or (), strict=False):
                     _restore(old, new)
-        except STRANGE as error:
-            self.stop("failed", f"the program broke the protocol: {error}")
-        return value
+                return self._decode(value)
+        self.stop("failed", "the program broke the protocol")
 
-    def _reply(self) -> list[Any]:
+    def _reply(self) -> list[Encoded]:
         """The next answer; the program may call functions of the test's before it answers. Raises what it raised."""
         while True:
             try:
@@ -80,8 +76,8 @@ class Conversation:
             except (ValueError, RecursionError) as error:
                 self.stop("failed", f"the program broke the protocol: {error}")
             match message:
-                case ["value", *_]:
-                    return message
+                case ["value", *values]:
+                    return values
                 case ["raised", str(name), str(kind), str(text)]:
                     self._raise(name, kind, text)
                 case ["syntax", str(text)]:
@@ -104,10 +100,7 @@ class Conversation:
         raise exception from None
 
     def _call_back(self, number: int, arguments: list[Encoded]) -> None:
-        try:
-            decoded = [decode(argument, self._resolve) for argument in arguments]
-        except STRANGE as error:
-            self.stop("failed", f"the program broke the protocol: {error}")
+        decoded = self._decode(arguments)
         try:
             value = self._callbacks[number](*decoded)
         except Exception as error:
@@ -131,6 +124,12 @@ class Conversation:
             return encode(value, self._refer)
         except (TypeError, RecursionError) as error:
             self.stop("unsupported", str(error))
+
+    def _decode(self, data: Encoded) -> Any:
+        try:
+            return decode(data, self._resolve)
+        except STRANGE as error:
+            self.stop("failed", f"the program broke the protocol: {error}")
 
     def _refer(self, value: object) -> Encoded:
         if isinstance(value, Remote):
@@ -197,7 +196,7 @@ class Remote:
     def _unsupported(self, *_: object) -> NoReturn:
         self._conversation.stop("unsupported", "the test compares an object of the program's, which is not plain data")
 
-    __bool__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __hash__ = __contains__ = _unsupported  # type: ignore[assignment]
+    __bool__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __hash__ = __contains__ = _unsupported
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _unsupported
     __int__ = __float__ = __index__ = __round__ = __abs__ = __neg__ = __format__ = _unsupported
 
@@ -206,6 +205,6 @@ def _restore(old: object, new: object) -> None:
     """Give a changed argument its new contents, as a call in one process would have."""
     if isinstance(old, list) and isinstance(new, list):
         old[:] = new
-    elif isinstance(old, dict) and isinstance(new, dict) or isinstance(old, set) and isinstance(new, set):
+    elif (isinstance(old, dict) and isinstance(new, dict)) or (isinstance(old, set) and isinstance(new, set)):
         old.clear()
         old.update(new)

@@ -1,7 +1,7 @@
 """A system-call filter, assembled by hand: what a program may ask of the kernel, and what ends it."""
 
 import ctypes
-import platform
+import os
 import struct
 
 from .syscalls import AUDIT_ARCHITECTURES, OPENING, PLAIN, REFUSED, WRITING, numbers
@@ -12,7 +12,11 @@ ENOSYS, EACCES = 38, 13
 LOAD, JUMP_EQUAL, JUMP_AT_LEAST, JUMP_ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 MODE_FILTER = 2
+X32 = 0x40000000  # where the x32 calls of x86-64 begin
 CREATES_OR_WRITES = 0o1 | 0o2 | 0o100 | 0o1000 | 0o20000000  # O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, the bit of O_TMPFILE
+
+Code = list[tuple[int, int, int, int]]
+"""Instructions: operation, jump if true, jump if false, operand."""
 
 
 def assemble(machine: str, writing: bool) -> bytes:
@@ -22,40 +26,52 @@ def assemble(machine: str, writing: bool) -> bytes:
     list does not exist (ENOSYS). Raises KeyError for a machine whose call numbers we do not know.
     """
     known = numbers(machine)
+    verdicts = {known[name]: [(RETURN, 0, 0, KILL_PROCESS)] for name in REFUSED if name in known}
+    verdicts |= {known[name]: [(RETURN, 0, 0, ALLOW)] for name in PLAIN if name in known}
+    verdicts |= {known[name]: [(RETURN, 0, 0, ALLOW)] for name in WRITING if name in known and writing}
+    for name, flags in OPENING.items():
+        if name in known:
+            verdicts[known[name]] = [(RETURN, 0, 0, ALLOW)] if writing else _reads_only(flags)
+    ranges: list[tuple[int, Code]] = []
+    for number in range(max(verdicts) + 2):
+        verdict = verdicts.get(number, [(RETURN, 0, 0, ERRNO | ENOSYS)])
+        if not ranges or ranges[-1][1] != verdict:
+            ranges.append((number, verdict))
+    ranges.append((X32, [(RETURN, 0, 0, KILL_PROCESS)]))
     code = [
         (LOAD, 0, 0, ARCHITECTURE),
         (JUMP_EQUAL, 1, 0, AUDIT_ARCHITECTURES[machine]),
         (RETURN, 0, 0, KILL_PROCESS),
         (LOAD, 0, 0, NUMBER),
-        (JUMP_AT_LEAST, 0, 1, 0x40000000),  # the x32 calls of x86-64
-        (RETURN, 0, 0, KILL_PROCESS),
+        *_search(ranges),
     ]
-    for name in (*PLAIN, *(WRITING if writing else ())):
-        if name in known:
-            code += [(JUMP_EQUAL, 0, 1, known[name]), (RETURN, 0, 0, ALLOW)]
-    for name, flags in OPENING.items():
-        if name in known and writing:
-            code += [(JUMP_EQUAL, 0, 1, known[name]), (RETURN, 0, 0, ALLOW)]
-        elif name in known:
-            code += [
-                (JUMP_EQUAL, 0, 4, known[name]),
-                (LOAD, 0, 0, ARGUMENTS + 8 * flags),
-                (JUMP_ANY_BIT, 0, 1, CREATES_OR_WRITES),
-                (RETURN, 0, 0, ERRNO | EACCES),
-                (RETURN, 0, 0, ALLOW),
-            ]
-    for name in REFUSED:
-        if name in known:
-            code += [(JUMP_EQUAL, 0, 1, known[name]), (RETURN, 0, 0, KILL_PROCESS)]
-    code.append((RETURN, 0, 0, ERRNO | ENOSYS))
     return b"".join(struct.pack("HBBI", *instruction) for instruction in code)
+
+
+def _reads_only(flags: int) -> Code:
+    """Allow the call unless the flags, the argument of that index, ask for more than reading."""
+    return [
+        (LOAD, 0, 0, ARGUMENTS + 8 * flags),
+        (JUMP_ANY_BIT, 0, 1, CREATES_OR_WRITES),
+        (RETURN, 0, 0, ERRNO | EACCES),
+        (RETURN, 0, 0, ALLOW),
+    ]
+
+
+def _search(ranges: list[tuple[int, Code]]) -> Code:
+    """Binary search for the range of a number: the kernel tries every number when a filter is installed."""
+    if len(ranges) == 1:
+        return ranges[0][1]
+    middle = len(ranges) // 2
+    low, high = _search(ranges[:middle]), _search(ranges[middle:])
+    return [(JUMP_AT_LEAST, len(low), 0, ranges[middle][0]), *low, *high]
 
 
 class Filter:
     """A filter ready to be laid on a process; kept in memory, for it is installed once a program."""
 
     def __init__(self, writing: bool) -> None:
-        code = assemble(platform.machine(), writing)
+        code = assemble(os.uname().machine, writing)
         self._code = ctypes.create_string_buffer(code, len(code))
         self._header = struct.pack("HxxxxxxQ", len(code) // 8, ctypes.addressof(self._code))
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NoReturn
 
-from .channel import Channel, TooLong
+from .channel import Channel, TooLongError
 from .plain import Encoded, decode, encode
 
 OPERATIONS: dict[str, Callable[..., Any]] = {
@@ -57,7 +57,8 @@ class Servant:
         while True:
             self._answer(self._channel.receive())
 
-    def _load(self, source: str) -> Encoded:
+    def _load(self, request: Encoded) -> Encoded:
+        source, entry_point = request
         try:
             code = compile(source, "program.py", "exec", dont_inherit=True)
         except (SyntaxError, ValueError, OverflowError, RecursionError, MemoryError) as error:
@@ -66,9 +67,10 @@ class Servant:
         sys.modules["program"] = self._program  # where dataclasses and annotations look
         try:
             exec(code, self._program.__dict__)
+            candidate = encode(getattr(self._program, entry_point), self._refer)
         except BaseException as error:
             return _raised(error)
-        return ["value", [name for name in vars(self._program) if isinstance(name, str)]]
+        return ["value", candidate, [name for name in vars(self._program) if isinstance(name, str)]]
 
     def _answer(self, request: Encoded) -> None:
         operation, target, sent, named = request
@@ -82,7 +84,7 @@ class Servant:
         try:
             after = [encode(argument, self._refer) for argument in arguments]
             self._channel.send(["value", encode(value, self._refer), after if after != sent else None])
-        except TooLong as error:
+        except TooLongError as error:
             self._channel.send(["unsupported", str(error)])
         except RecursionError:
             self._channel.send(["unsupported", "data that are nested too deeply"])

@@ -49,9 +49,8 @@ def _test(request: dict[str, Any], conversation: Conversation) -> None:
         compile(request[part], f"{part}.py", "exec", dont_inherit=True) for part in ("setup", "test") if request[part]
     ]
     entry_point = request["entry_point"]
-    defined = set(conversation.load(request["source"]))
+    candidate, defined = conversation.load(request["source"], entry_point)
     program = Remote(conversation, 0)
-    candidate = getattr(program, entry_point)
     names: dict[str, Any] = {"__name__": "test"}
     for name in {name for code in codes for name in _names(code)} & defined - {entry_point} - set(vars(builtins)):
         if name in sys.stdlib_module_names:
