@@ -42,8 +42,11 @@ class Job:
         return self.recipe.shape(self.rung)
 
     def directory(self, out: Path) -> Path:
-        """Where under `out` the job keeps its log, its checkpoints and, once it is done, `model`."""
-        return out / self.recipe.digest(corpus_digest(self.world)) / self.name
+        """Where under `out` the job keeps its log, its checkpoints and, once it is done, `model`.
+
+        Models of one recipe and one corpus lie side by side.
+        """
+        return out / f"{self.recipe.digest[:8]}-{corpus_digest(self.world)[:8]}" / self.name
 
 
 def build(
@@ -66,10 +69,16 @@ def build(
     spans, stream = job.recipe.spans, Stream(job.world)
 
     def keep(model: nn.Module, step: int, loss: float, place: Path) -> None:
-        text = tokenizer(job.world).to_str()
-        mark = hashlib.sha256(text.encode()).hexdigest()
-        tokens = spans[step - 1].stop - 1
-        facts = Facts(job.rung, job.seed, tokens, round(loss, 4), directory.parent.name, mark)
+        text, tokens = tokenizer(job.world).to_str(), spans[step - 1].stop - 1
+        facts = Facts(
+            rung=job.rung,
+            seed=job.seed,
+            tokens=tokens,
+            loss=round(loss, 4),
+            recipe=job.recipe.digest,
+            corpus=stream.digest(tokens),
+            tokenizer=hashlib.sha256(text.encode()).hexdigest(),
+        )
         save(model.state_dict(), job.shape.config(), facts, text, place)
 
     def evaluate(model: nn.Module, step: int) -> Mapping[str, float]:

@@ -150,9 +150,10 @@ class Recipe:
         steps = len(self.spans)
         return Optimisation(steps, self.shape(rung).rate, **settings | {"warmup": round(settings["warmup"] * steps)})
 
-    def digest(self, corpus: str) -> str:
-        """A hash of this recipe and of the corpus that it is applied to: 16 hexadecimal digits."""
-        return hashlib.sha256(json.dumps([asdict(self), corpus]).encode()).hexdigest()[:16]
+    @property
+    def digest(self) -> str:
+        """16 hexadecimal digits that stand for all of it."""
+        return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:16]
 
 
 def load_recipe(path: Path = RECIPE, tokens: int | None = None) -> Recipe:

@@ -34,8 +34,8 @@ WEIGHTS, CONFIG, TOKENIZER = "model.safetensors", "config.json", "tokenizer.json
 class Facts:
     """What is known of a trained rung; it travels inside the weight file.
 
-    tokens: that it has read. loss: on held-out documents, nats a token. recipe: the hash of all that decided its
-    training. tokenizer: sha256 of its JSON form.
+    tokens: that it has read. loss: on held-out documents, nats a token. recipe, corpus: digests of how and of what it
+    has read. tokenizer: sha256 of its JSON form.
     """
 
     rung: str
@@ -43,6 +43,7 @@ class Facts:
     tokens: int
     loss: float
     recipe: str
+    corpus: str
     tokenizer: str
 
 
@@ -118,7 +119,7 @@ def _rung(path: Path) -> Rung:
 
     config, facts = describe(path)
     llama = LlamaConfig(**config)
-    origin = Origin(facts.seed, facts.tokens, facts.loss, facts.recipe, checksum(path))
+    origin = Origin(facts.seed, facts.tokens, facts.loss, facts.recipe, facts.corpus, checksum(path))
     return Rung(f"lab/{path.stem}", path.stem, non_embedding(llama), llama.max_position_embeddings, origin)
 
 

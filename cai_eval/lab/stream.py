@@ -57,6 +57,10 @@ class Stream:
         while self._starts[-1] < tokens:
             self._starts.append(self._starts[-1] + len(self._shard(len(self._starts) - 1)))
 
+    def digest(self, tokens: int) -> str:
+        """16 hexadecimal digits of the sha256 over the first `tokens` tokens."""
+        return hashlib.sha256(self.read(0, tokens).astype("<u2").tobytes()).hexdigest()[:16]
+
     @contextmanager
     def made_ahead(self, tokens: int) -> Iterator[None]:
         """Meanwhile another process makes what is missing of the first `tokens` tokens."""
@@ -95,7 +99,7 @@ def corpus_directory(world: Options) -> Path:
 
 @cache
 def corpus_digest(world: Options) -> str:
-    """16 hexadecimal digits that stand for every document of that world, and for its tokenizer."""
+    """16 hexadecimal digits that stand for the code that writes the documents of that world and makes them tokens."""
     code = code_hash.digest(__name__, *(f"cai_eval.lab.documents.{kind.name}" for kind in KINDS))
     return hashlib.sha256(json.dumps([asdict(world), code], sort_keys=True).encode()).hexdigest()[:16]
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 class Rebuilt:
     """A rung built anew beside the shipped one.
 
-    same_recipe: the corpus and the recipe are those of the shipped one. difference: largest of two weights as they
-    ship. losses: held out, nats a token, of the shipped rung and the new one. spread: between the losses of the
-    shipped initialisations of that rung.
+    same_recipe: the recipe, and every token that was read, are those of the shipped one. difference: the largest
+    between two weights, as they ship. losses: held out, nats a token, of the shipped rung and of the new one. spread:
+    between the losses of that rung's shipped initialisations.
     """
 
     name: str
@@ -54,4 +54,10 @@ def rebuild(progress: Callable[[Progress], None]) -> Rebuilt:
     difference = max((ours[name].to(torch.float16) - theirs[name]).abs().max().item() for name in theirs)
     losses = [rung.origin.loss for rung in rungs if rung.origin and rung.parameters == rungs[0].parameters]
     shutil.rmtree(out)
-    return Rebuilt(label, new.recipe == facts.recipe, difference, (facts.loss, new.loss), max(losses) - min(losses))
+    return Rebuilt(
+        label,
+        (new.recipe, new.corpus) == (facts.recipe, facts.corpus),
+        difference,
+        (facts.loss, new.loss),
+        max(losses) - min(losses),
+    )

@@ -16,14 +16,15 @@ from cai_eval.errors import UserError, unknown
 class Origin:
     """How a laboratory's model was made.
 
-    seed: of its initialisation. tokens: that it has read. loss: on held-out documents, nats a token. recipe: a hash of
-    all that decided its training. sha256: of its weight file.
+    seed: of its initialisation. tokens: that it has read. loss: on held-out documents, nats a token. recipe, corpus:
+    digests of how and of what it has read. sha256: of its weight file.
     """
 
     seed: int
     tokens: int
     loss: float
     recipe: str
+    corpus: str
     sha256: str
 
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}
