@@ -36,6 +36,7 @@ from cai_eval.contracts import (
 )
 from cai_eval.data import read
 from cai_eval.dialogue import STOPS, Turn, render
+from cai_eval.errors import UserError
 from cai_eval.sandbox import Limits, Outcome, Program, Sandbox
 from cai_eval.scoring import put_items
 
@@ -168,20 +169,25 @@ class Code:
         )
 
     def run(self, tasks: Sequence[Task], samples: Sequence[Sequence[KeptSample]]) -> list[Tried]:
-        """The samples of each task, all run together."""
-        pairs = [(task, each) for task, some in zip(tasks, samples, strict=True) for each in some if each["tokens"]]
-        if not pairs:
-            return [Tried(some, [NOTHING_DRAWN] * len(some), "") for some in samples]
-        with Sandbox(Limits(seconds=self.config.seconds)) as sandbox:
-            outcomes = sandbox.run(self.program(task, each["text"]) for task, each in pairs)
-            return [
-                Tried(
-                    some,
-                    [next(outcomes) if each["tokens"] else NOTHING_DRAWN for each in some],
-                    sandbox.layers.backend,
-                )
-                for some in samples
-            ]
+        """The samples of each task, all run together; those of one text once."""
+        programs = [
+            [self.program(task, each["text"]) if each["tokens"] else None for each in some]
+            for task, some in zip(tasks, samples, strict=True)
+        ]
+        different = list(dict.fromkeys(program for some in programs for program in some if program))
+        known: dict[Program | None, Outcome] = {None: NOTHING_DRAWN}
+        backend = ""
+        if different:
+            try:
+                with Sandbox(Limits(seconds=self.config.seconds)) as sandbox:
+                    backend = sandbox.layers.backend
+                    known |= zip(different, sandbox.run(different), strict=True)
+            except UserError as error:  # this machine has no sandbox: this cell fails, not the study
+                known |= dict.fromkeys(different, Outcome("sandbox error", str(error), 0.0))
+        return [
+            Tried(some, [known[program] for program in its], backend)
+            for some, its in zip(samples, programs, strict=True)
+        ]
 
     def program(self, task: Task, completion: str) -> Program:
         """The program that a completion makes of the task's prompt."""

@@ -164,6 +164,22 @@ def test_what_the_sandbox_could_not_judge_is_an_error_and_no_failure():
     assert records[0].details["samples"][1]["verdict"] == "sandbox error"
 
 
+def test_a_machine_without_a_sandbox_makes_errors_and_stops_nothing(monkeypatch):
+    def refuse(limits):
+        raise UserError("no sandbox here; take another machine.")
+
+    monkeypatch.setattr(code, "Sandbox", refuse)
+    records, _ = evaluate(["\n    right"])
+    assert all("no sandbox here" in record.error for record in records)
+    assert len(records[0].details["samples"]) == 10
+
+
+def test_equal_samples_are_run_once():
+    records, _ = evaluate(["\n    right", "\n    wrong", "\n    right", "\n    right"], samples=4, k=(1,))
+    assert len(FakeSandbox.seen) == 2 * len(ROWS)
+    assert records[0].scores == {"pass@1": 0.75}
+
+
 def test_rescoring_needs_no_model_and_finds_the_same():
     benchmark = Code(Code.Config(samples=2, k=(1,)))
     items = benchmark.items(SOURCE)
