@@ -20,8 +20,8 @@ SliceLoss = Callable[..., Tensor]
 LOGITS = 1 << 20  #: logits in a slice, in elements: they stay in a processor's caches, and in its allocator's pools
 
 
-def hidden_states(model: Any, input_ids: Tensor) -> Tensor:
-    """What the output head would see, [batch, length, width].
+def hidden_states(model: Any, input_ids: Tensor, **inputs: Any) -> Tensor:
+    """What the output head would see, [batch, length, width]; `inputs` go to the model as they are.
 
     Right padding is harmless: a causal model never looks at it. Raises UserError for a model that changes its logits
     behind its head (soft caps, scales).
@@ -29,13 +29,13 @@ def hidden_states(model: Any, input_ids: Tensor) -> Tensor:
     head = model.get_output_embeddings()
     seen: list[Tensor] = []
 
-    def catch(_: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor]:
-        seen.append(inputs[0])
-        return (inputs[0][:1, :1],)
+    def catch(_: nn.Module, arguments: tuple[Tensor, ...]) -> tuple[Tensor]:
+        seen.append(arguments[0])
+        return (arguments[0][:1, :1],)
 
     hook = head.register_forward_pre_hook(catch)
     try:
-        logits = model(input_ids=input_ids, use_cache=False).logits
+        logits = model(input_ids=input_ids, use_cache=False, **inputs).logits
     finally:
         hook.remove()
     with torch.no_grad():

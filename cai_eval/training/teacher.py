@@ -1,0 +1,128 @@
+"""A teacher that reads behind its prompt what its student reads without (Askell et al. 2021, §2.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from cai_eval.contracts import Prefix
+from cai_eval.errors import UserError
+from cai_eval.inference.attention import attending
+from cai_eval.inference.encoding import Encoder, Ids
+from cai_eval.inference.logprobs import Engine
+
+from .data import pad
+from .heads import LOGITS, hidden_states
+
+
+@dataclass(frozen=True)
+class Passage:
+    """One text as both read it.
+
+    student: ids. teacher: ids behind the head of its prefix. shared: the last so many of both are the same tokens, and
+    the targets; before the first of them each has one at least.
+    """
+
+    student: Ids
+    teacher: Ids
+    shared: int
+
+
+@dataclass(frozen=True)
+class Distribution:
+    """A teacher's predictions: its k likeliest tokens and the mass of all others.
+
+    indices: [tokens, k]. logprobs: theirs, nats [tokens, k]. tail: the log of the others' mass [tokens].
+    """
+
+    indices: Tensor
+    logprobs: Tensor
+    tail: Tensor
+
+
+def pair(
+    student: Any, teacher: Any, prefix: Prefix, texts: Sequence[tuple[str, str]], contexts: tuple[int, int]
+) -> tuple[Ids, list[Passage]]:
+    """The head of the teacher's prefix, and passages from texts as (student, teacher) read them.
+
+    student, teacher: tokenizers. contexts: tokens that each takes. The targets are the tokens at the end of both that
+    agree, but for a first token that has nothing before it. Raises UserError for two vocabularies, a text that does
+    not fit, and where there is none.
+    """
+    if student.get_vocab() != teacher.get_vocab():
+        raise UserError("teacher and student have different tokenizers: choose two models of one family.")
+    if not texts:
+        raise UserError("there is no text to distil on: give the corpus at least one line.")
+    alone, behind = Encoder(student), Encoder(teacher, prefix)
+    pairs = zip(alone.prompts([text for text, _ in texts]), behind.prompts([text for _, text in texts]), strict=True)
+    passages = [Passage(mine, its, _shared(mine, its)) for mine, its in pairs]
+    for passage in passages:
+        need = (len(passage.student), len(behind.head) + len(passage.teacher))
+        if need[0] > contexts[0] or need[1] > contexts[1]:
+            raise UserError(
+                f"a text of {need[0]:,} tokens, {need[1]:,} with the teacher's prompt, does not fit in contexts of "
+                f"{contexts[0]:,} and {contexts[1]:,}: shorten the texts or the prompt."
+            )
+    return behind.head, passages
+
+
+class Teacher:
+    """A frozen model behind the head of its prefix, whose keys and values are computed once where that is possible."""
+
+    def __init__(self, engine: Engine, head: Ids) -> None:
+        self._model = engine.model
+        self._stack = engine.segments(head) if head and not engine.notice else None
+        self._lead = () if self._stack else head
+
+    @property
+    def head(self) -> Any:
+        """The output head, which turns `hidden` into logits."""
+        return self._model.get_output_embeddings()
+
+    @torch.no_grad()
+    def hidden(self, passages: Sequence[Passage]) -> Tensor:
+        """What predicts the targets of the passages, one after the other: [targets, width]."""
+        rows = [np.array((*self._lead, *passage.teacher)) for passage in passages]
+        predicting = np.concatenate(
+            [
+                i * max(map(len, rows)) + np.arange(len(row) - p.shared, len(row)) - 1
+                for i, (row, p) in enumerate(zip(rows, passages, strict=True))
+            ]
+        )
+        ids = pad(rows).to(self._model.device)
+        if self._stack is None:
+            states = hidden_states(self._model, ids)
+        else:
+            length = ids.shape[1]
+            causal = torch.ones(1, length, length, dtype=torch.bool, device=ids.device).tril_()
+            positions = self._stack.length + torch.arange(length, device=ids.device)
+            with attending(self._model, self._stack, causal.expand(len(rows), -1, -1)):
+                states = hidden_states(self._model, ids, position_ids=positions.expand(len(rows), -1))
+        return states.flatten(0, 1)[torch.from_numpy(predicting).to(ids.device)]
+
+    @torch.no_grad()
+    def top(self, passages: Sequence[Passage], k: int) -> Distribution:
+        """Its predictions of the targets of the passages, never all logits at once."""
+        size = max(1, LOGITS // int(self.head.weight.shape[0]))
+        parts = [_top(self.head(part).float(), k) for part in torch.split(self.hidden(passages), size)]
+        return Distribution(*(torch.cat(columns).cpu() for columns in zip(*parts, strict=True)))
+
+
+def _top(logits: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
+    logprobs = logits.log_softmax(-1)
+    values, indices = logprobs.topk(min(k, logits.shape[-1]))
+    tail = logprobs.scatter(-1, indices, -torch.inf).logsumexp(-1)
+    return indices, values, tail
+
+
+def _shared(student: Ids, teacher: Ids) -> int:
+    most = min(len(student), len(teacher)) - 1
+    same = 0
+    while same < most and student[-same - 1] == teacher[-same - 1]:
+        same += 1
+    return same
