@@ -12,7 +12,15 @@ PACKAGE = "cai_eval"
 
 
 def digest(*modules: str) -> str:
-    """sha256 (hex) over the modules, whatever of this package they import, and the YAML files that these name."""
+    """sha256 (hex) over the files of these modules, named with what each holds."""
+    total = hashlib.sha256()
+    for name, path in sorted(files(*modules).items()):
+        total.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+def files(*modules: str) -> dict[str, Path]:
+    """The files of the modules, of whatever of this package they import, and the YAML files that any of them names."""
     found: dict[str, Path] = {}
     waiting = list(modules)
     while waiting:
@@ -23,10 +31,7 @@ def digest(*modules: str) -> str:
         tree = ast.parse(path.read_bytes())
         waiting += _imports(tree, name if path.name == "__init__.py" else name.rpartition(".")[0])
         found |= {f"{name}:{file.name}": file for file in _data(tree, path.parent)}
-    total = hashlib.sha256()
-    for name, path in sorted(found.items()):
-        total.update(f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
-    return total.hexdigest()
+    return found
 
 
 def _path(module: str) -> Path | None:
