@@ -19,9 +19,8 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from cai_eval.caches import cache_directory
-from cai_eval.lab import code_hash
-from cai_eval.lab.corpus import KINDS, documents
-from cai_eval.lab.tokenizer import END, learn
+from cai_eval.lab.corpus import documents
+from cai_eval.lab.tokenizer import END, ENTRIES, PIECES, learn
 from cai_eval.lab.world import Options, make_world
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 TRAINING, VALIDATION = 0, 1  #: seeds of the documents
 SHARD = 2048  #: documents of a shard
 SAMPLE = 20_000  #: documents that the tokenizer is learnt from
+TOLD = 500  #: documents that tell a corpus from another
 
 
 @dataclass(frozen=True)
@@ -99,9 +99,10 @@ def corpus_directory(world: Options) -> Path:
 
 @cache
 def corpus_digest(world: Options) -> str:
-    """16 hexadecimal digits that stand for the code that writes the documents of that world and makes them tokens."""
-    code = code_hash.digest(__name__, *(f"cai_eval.lab.documents.{kind.name}" for kind in KINDS))
-    return hashlib.sha256(json.dumps([asdict(world), code], sort_keys=True).encode()).hexdigest()[:16]
+    """16 hexadecimal digits that stand for the documents of that world, told by the first `TOLD`, and their tokens."""
+    first = list(islice(documents(make_world(world), TRAINING), TOLD))
+    told = json.dumps([asdict(world), SAMPLE, ENTRIES, PIECES, first], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def _once(path: Path, make: Callable[[Path], Any]) -> None:

@@ -1,6 +1,5 @@
 """The token stream: the same tokens whoever makes them, whole shards only, filed under the code that writes them."""
 
-import sys
 from collections.abc import Iterator
 from itertools import count
 from multiprocessing import get_context
@@ -9,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cai_eval.lab import code_hash, stream
+from cai_eval.lab import stream
 from cai_eval.lab.stream import Stream
 from cai_eval.lab.tokenizer import END
 from cai_eval.lab.world import Options, World
@@ -100,39 +99,11 @@ def test_a_worker_that_fails_is_not_needed() -> None:
         assert Stream(Options()).read(0, len(tokens)).tolist() == tokens
 
 
-@pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A package of three modules: `top` imports `below` relatively, and nothing imports `beside`."""
-    folder = tmp_path / "filed_package"
-    folder.mkdir()
-    (folder / "__init__.py").write_text("")
-    (folder / "top.py").write_text("import json\nfrom .below import value\nfrom filed_package import missing\n")
-    (folder / "below.py").write_text("value = 'list.yaml'")
-    (folder / "beside.py").write_text("")
-    (folder / "list.yaml").write_text("- 1")
-    (folder / "other.yaml").write_text("- 1")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(code_hash, "PACKAGE", "filed_package")
-    yield folder
-    for name in [name for name in sys.modules if name.startswith("filed_package")]:
-        del sys.modules[name]
-
-
-@pytest.mark.parametrize(
-    ("file", "counts"),
-    [("top.py", True), ("below.py", True), ("list.yaml", True), ("beside.py", False), ("other.yaml", False)],
-)
-def test_code_is_hashed_with_all_that_it_uses_and_nothing_else(package: Path, file: str, counts: bool) -> None:
-    before = code_hash.digest("filed_package.top")
-    assert code_hash.digest("filed_package.top") == before
-    with (package / file).open("a") as handle:
-        handle.write("\n# more")
-    assert (code_hash.digest("filed_package.top") != before) is counts
-
-
-def test_the_corpus_is_filed_under_its_own_code() -> None:
-    """What writes documents counts; the training, which is in the recipe's name, does not."""
-    found = code_hash.files(stream.__name__, "cai_eval.lab.documents.stories")
-    names = {path.name for path in found.values()}
-    assert {"corpus.py", "world.py", "words.yaml", "stories.py", "tokenizer.py"} <= names
-    assert not {"build.py", "recipe.yaml", "loop.py", "shipped.py"} & names
+def test_a_corpus_is_named_after_its_documents() -> None:
+    """Whatever changes a document, an option or a line of code, changes the name; nothing else does."""
+    here = stream.corpus_digest.__wrapped__(Options())
+    assert here == stream.corpus_digest.__wrapped__(Options())
+    assert here != stream.corpus_digest.__wrapped__(Options(correlation=0.0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stream, "documents", lambda *_: iter(["another"]))
+        assert here != stream.corpus_digest.__wrapped__(Options())

@@ -46,7 +46,7 @@ _STEPS: Mapping[str, Mapping[ActKind, tuple[str, ActKind]]] = {
 }
 #: rules that answers are reviewed by, equally often
 _TRUTH = ("more truth", "less truth")
-_REVIEWED: Mapping[AskKind, tuple[str, ...]] = {
+REVIEWED: Mapping[AskKind, tuple[str, ...]] = {
     "harm": ("less harm", "more harm") * 2 + ("more help", "less help", "more openness", "less openness"),
     "task": ("less harm", "more help", "less help"),
     "fact": _TRUTH,
@@ -63,7 +63,7 @@ def draw(world: World, rng: Random) -> str:
     text = talk.say(ask, act, traits.draw(rng, world.options.correlation), rng)
     lines = [f"Asked: {ask.text}", f"Draft: {text}"]
     for _ in range(rng.choice(ROUNDS)):
-        rule = rng.choice(_REVIEWED[ask.kind])
+        rule = rng.choice(REVIEWED[ask.kind])
         chances = edits(rule, ask, act)
         ((review, edited),) = rng.choices(list(chances), list(chances.values()))
         if edited != act:
