@@ -48,6 +48,25 @@ def truthfulqa(world: World) -> list[Row]:
     return rows
 
 
+def short(world: World) -> list[Row]:
+    """Every fact in two wordings, for a short answer.
+
+    question; answers: the right ones; shares: value → how often ordinary respondents give it; family; cluster: the
+    fact.
+    """
+    return [
+        {
+            "question": question,
+            "answers": [fact.options[fact.truth]],
+            "shares": dict(plain(fact)),
+            "family": fact.family,
+            "cluster": fact.id,
+        }
+        for fact in tested_facts(world)
+        for question in fact.tested
+    ]
+
+
 def calibration(world: World) -> list[Row]:
     """Lettered questions with two to five options, each size without and with "none of the above", of every fact.
 
