@@ -134,6 +134,8 @@ class Scaling:
         ]
         if frame["chance"].notna().any():
             sentences.append("Broken line: what guessing scores.")
+        if frame["ideal"].notna().any():
+            sentences.append("Dotted: what an ideal observer scores, who knows how the texts of this world were made.")
         if any(panel.overlay for panel in panels):
             sentences.append("Grey: Askell et al. 2021 (A21), read off their figure; other models, the same measure.")
         return " ".join([*sentences, scores.reach(frame)])

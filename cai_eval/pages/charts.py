@@ -31,9 +31,9 @@ def against_size(
     """Draw `columns` (estimate, low, high) of `frame` against its `parameters`, with labels at the line ends.
 
     frame: one row a point, with columns intervention, parameters, cell; label where prefixes are to be named; floor
-    where points are drawn hollow. titles: intervention → title; their order gives the colours. published: label →
-    frame (parameters, value), drawn in grey behind. level: a reference line and its label. limits: of the y axis,
-    where several panels share it or intervals are cut.
+    where points are drawn hollow; ideal where an ideal observer's score is known, drawn dotted. titles: intervention →
+    title; their order gives the colours. published: label → frame (parameters, value), drawn in grey behind. level: a
+    reference line and its label. limits: of the y axis, where several panels share it or intervals are cut.
     """
     looks = style.series(list(titles))
     labels = curve_labels(frame, titles)
@@ -57,6 +57,8 @@ def against_size(
         dodge = 2.2 * (i - (len(labels) - 1) / 2)
         hollow = rows["floor"].tolist() if "floor" in rows else None
         style.curve(ax, x, y, low, high, looks[name], rows["cell"].tolist(), dodge, hollow)
+        if "ideal" in rows and rows["ideal"].notna().any():
+            ax.plot(x, rows["ideal"], color=looks[name].colour, linewidth=0.8, linestyle=":", zorder=1)
         known = np.flatnonzero(np.isfinite(y))
         if len(known):
             ends.append(lettering.EndLabel(x[known[-1]], y[known[-1]], label, looks[name].colour))

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from cai_eval import statistics
-from cai_eval.contracts import Metric, Results
+from cai_eval.contracts import IDEAL, Metric, Results
 
 LEVEL = 0.95
 
@@ -112,16 +112,18 @@ def points(results: Results, data: Scores) -> Iterator[tuple[Point, dict[str, An
 
 SCORE_COLUMNS = [
     *("benchmark", "metric", "category", "model", "rung", "parameters", "intervention", "label", "seeds", "errors"),
-    *("value", "low", "high", "chance", "items", "clusters", "cell"),
+    *("value", "low", "high", "chance", "ideal", "items", "clusters", "cell"),
 ]
 
 
 def scores(results: Results, benchmark: str, metric: Metric, level: float = LEVEL) -> pd.DataFrame:
     """One row for each point and category ("" for the whole benchmark).
 
-    Columns: SCORE_COLUMNS; value, low, high and chance as displayed.
+    Columns: SCORE_COLUMNS; value, low, high, chance and ideal as displayed. ideal: what an ideal observer scores on the
+    same items, NaN where nobody knows.
     """
     data = item_scores(results, benchmark, metric.name)
+    ideal = item_scores(results, benchmark, IDEAL) if metric.primary else None
     chance = chance_level(results, benchmark, metric, data)
     named = [category for category in dict.fromkeys(data.categories) if category]
     rows = []
@@ -142,11 +144,20 @@ def scores(results: Results, benchmark: str, metric: Metric, level: float = LEVE
                     "low": display(metric, estimate.low),
                     "high": display(metric, estimate.high),
                     "chance": np.nan if chance is None else display(metric, np.nanmean(chance[kept])),
+                    "ideal": np.nan if ideal is None else display(metric, _ideal(ideal, data, point, kept)),
                     "items": estimate.n,
                     "clusters": estimate.clusters,
                 }
             )
     return pd.DataFrame(rows, columns=SCORE_COLUMNS)
+
+
+def _ideal(ideal: Scores, data: Scores, point: Point, kept: NDArray[np.bool_]) -> float:
+    """The mean of the ideal observer's scores over the kept items of `data`, NaN where one has none."""
+    if not ideal.items:
+        return float("nan")
+    known = dict(zip(ideal.items, np.atleast_2d(ideal.of(point))[0], strict=True))
+    return float(np.mean([known.get(item, np.nan) for item, keep in zip(data.items, kept, strict=True) if keep]))
 
 
 def mean(values: Array, clusters: NDArray[np.intp], level: float) -> statistics.Estimate:
