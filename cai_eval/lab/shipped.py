@@ -73,7 +73,7 @@ def describe(path: Path) -> tuple[dict[str, Any], Facts]:
     return json.loads(metadata["config"]), Facts(**json.loads(metadata["facts"]))
 
 
-def publish(built: Path, shelf: Path = SHELF) -> None:
+def publish(built: Path) -> None:
     """Put the models under a directory that `cai-eval lab build` filled on the shelf, in float16, and name them in the
     ladders.
 
@@ -86,24 +86,24 @@ def publish(built: Path, shelf: Path = SHELF) -> None:
     tokenizers = {(model / TOKENIZER).read_bytes() for model in models}
     if len(tokenizers) != 1:
         raise UserError(f"{built} does not hold models of one tokenizer: name a directory that `lab build` filled.")
-    with _appearing(shelf, replacing=True) as folder:
+    with _appearing(SHELF, replacing=True) as folder:
         (folder / TOKENIZER).write_bytes(*tokenizers)
         for model in models:
             config, facts = describe(model / WEIGHTS)
             halves = {name: tensor.to(torch.float16) for name, tensor in load_file(model / WEIGHTS).items()}
-            write_weights(halves, config, facts, weight_file(folder, name_of(facts.rung, facts.seed)))
+            write_weights(halves, config, facts, folder / weight_file(name_of(facts.rung, facts.seed)).name)
         size = sum(path.stat().st_size for path in folder.iterdir())
         if size > LIMIT:
             raise UserError(f"the models in {built} take {size:,} bytes of {LIMIT:,}: build fewer or smaller ones.")
-    write_ladders(shelf)
+    write_ladders()
 
 
-def write_ladders(shelf: Path = SHELF) -> None:
+def write_ladders() -> None:
     """The YAML files of `LADDERS`, from what lies on the shelf."""
     import yaml
 
     rungs = sorted(
-        (_rung(path) for path in shelf.glob("*.safetensors")), key=lambda rung: (rung.parameters, rung.label)
+        (_rung(path) for path in SHELF.glob("*.safetensors")), key=lambda rung: (rung.parameters, rung.label)
     )
     for name, title in LADDERS.items():
         chosen = [asdict(rung) for rung in rungs if name == "lab-seeds" or (rung.origin and rung.origin.seed == 0)]
@@ -138,7 +138,7 @@ def unpack(name: str) -> Path:
         raise unknown("laboratory model", name, rungs)
     label, origin = rungs[name].label, rungs[name].origin
     assert origin is not None
-    source = weight_file(SHELF, label)
+    source = weight_file(label)
     check(source, origin, "install cai-eval again")
     directory = cache_directory() / "lab" / "models" / origin.sha256[:16] / label
     if not directory.is_dir():
@@ -165,8 +165,9 @@ def checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def weight_file(shelf: Path, label: str) -> Path:
-    return shelf / f"{label}.safetensors"
+def weight_file(label: str) -> Path:
+    """Where the weights of "98k" and so on lie."""
+    return SHELF / f"{label}.safetensors"
 
 
 def _write_settings(folder: Path, config: Mapping[str, Any], tokenizer: str) -> None:

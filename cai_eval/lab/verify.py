@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cai_eval.caches import cache_directory
-from cai_eval.lab.shipped import SHELF, WEIGHTS, describe, shipped, weight_file
+from cai_eval.lab.shipped import WEIGHTS, describe, shipped, weight_file
 
 if TYPE_CHECKING:
     from cai_eval.training.loop import Progress
@@ -46,11 +46,11 @@ def rebuild(progress: Callable[[Progress], None]) -> Rebuilt:
 
     rungs = list(shipped().values())
     label = rungs[0].label
-    _, facts = describe(weight_file(SHELF, label))
+    _, facts = describe(weight_file(label))
     out = cache_directory() / "lab" / "verify"
     model = build(Job(load_recipe(), facts.rung, facts.seed), out, progress=progress)
     _, new = describe(model / WEIGHTS)
-    ours, theirs = load_file(model / WEIGHTS), load_file(weight_file(SHELF, label))
+    ours, theirs = load_file(model / WEIGHTS), load_file(weight_file(label))
     difference = max((ours[name].to(torch.float16) - theirs[name]).abs().max().item() for name in theirs)
     losses = [rung.origin.loss for rung in rungs if rung.origin and rung.parameters == rungs[0].parameters]
     shutil.rmtree(out)
