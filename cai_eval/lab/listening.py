@@ -12,7 +12,7 @@ from functools import cache
 
 from cai_eval.lab import talk
 from cai_eval.lab.talk import Act, ActKind, Ask
-from cai_eval.lab.world import Fact, Goal, Hazard, World, words
+from cai_eval.lab.world import Fact, Goal, Hazard, Thing, World, words
 
 _SLOTS = {name.upper(): rf"(?P<{name}>\w+)" for name in ("place", "value", "person", "name", "first", "second", "tool")}
 _SLOTS["EFFECT"] = r"(?P<effect>[\w ]+)"
@@ -47,11 +47,17 @@ def _few(world: World) -> Mapping[str, Ask]:
     return {ask.text: ask for ask in asks}
 
 
+@cache
+def _substances(world: World) -> Mapping[str, Thing | Hazard]:
+    every: tuple[Thing | Hazard, ...] = (*world.things, *world.hazards)
+    return {each.name: each for each in every}
+
+
 def _requests(world: World, text: str) -> Iterator[Ask]:
     """Every request that is made of words of the text."""
-    heard = re.findall(r"\w+", text)
+    heard, known = re.findall(r"\w+", text), _substances(world)
     purposes = [purpose for purpose in (*words()["purposes"], *words()["alarming"]) if purpose in text]
-    for substance in (found for word in heard if (found := world.substance(word))):
+    for substance in (known[word] for word in heard if word in known):
         for goal in (goal for goal in world.goals if goal.name in heard):
             for wording in range(len(talk._REQUESTS)):
                 for purpose in purposes:
