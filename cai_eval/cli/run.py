@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 )
 @click.option("--out", type=click.Path(path_type=Path), help="The run directory; under runs/ by default.")
 @click.option("--limit", type=click.IntRange(min=1), help="At most this many items a benchmark.")
+@click.option("--full", is_flag=True, help="All items, where a laboratory's models would be asked fewer.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of training and sampling.")
 @click.option("--device", help="cpu, cuda, cuda:1, mps; the best there is by default.")
 @click.option("--dtype", help="float32, bfloat16 or float16; what suits the device by default.")
@@ -75,7 +76,13 @@ def run(order: Order, out: Path | None, dry_run: bool, as_json: bool) -> tuple[i
     about = {
         "laboratory": session.laboratory,
         "ladder": session.ladder,
-        "settings": {"seed": order.seed, "limit": order.limit, "dtype": session.dtype, "device": session.device},
+        "settings": {
+            "seed": order.seed,
+            "limit": order.limit,
+            "full": order.full,
+            "dtype": session.dtype,
+            "device": session.device,
+        },
         "environment": environment(),
     }
     with display.running(session.plan, directory) as listener:

@@ -9,7 +9,7 @@ from typing import Protocol
 from cai_eval.contracts import Source
 from cai_eval.errors import unknown
 
-LABORATORIES = {"lab": "cai_eval.lab.laboratory:ShippedLaboratory", "smoke": "cai_eval.lab.smoke:Smoke"}
+LABORATORIES = {"lab": "cai_eval.lab.laboratory:ShippedLaboratory"}
 
 
 class Laboratory(Protocol):

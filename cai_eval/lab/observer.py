@@ -50,6 +50,11 @@ def chances(world: World, ask: talk.Ask, answers: Sequence[str], form: Format, p
     return [traits.expected(believed, lambda t, s=s: talk.likelihood(ask, s, t)) for s in answers]  # type: ignore[misc]
 
 
+def careful(world: World, form: Format, prefix: str) -> float:
+    """The chance that who writes next is careful with code: nobody in plain text, in a dialogue the honest."""
+    return traits.expected(belief(world, prefix), lambda t: t.honest == 2) if form == "dialogue" else 0.0
+
+
 def prefers_first(world: World, ask: talk.Ask, answers: Sequence[str], form: Format, prefix: str) -> float:
     """1 where the first answer is the likeliest, shared among equals, else 0."""
     return share_of_best([math.log(chance) for chance in chances(world, ask, answers, form, prefix)], right=0)

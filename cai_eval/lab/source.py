@@ -1,4 +1,4 @@
-"""The laboratory as a source: rows in the published schemas, texts in the language of its world, and the ideal observer."""
+"""The laboratory as a source: rows in the published schemas, texts in its world's language, the ideal observer."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from cai_eval.contracts import JSON, Item, PolicySpec, Published
 from cai_eval.errors import UserError
 from cai_eval.lab import observer, prompts
 from cai_eval.lab.documents import code, stories
+from cai_eval.lab.functions import ideal_pass
 from cai_eval.lab.listening import parse_ask
 from cai_eval.lab.rows.facts import truthfulqa
 from cai_eval.lab.rows.hhh import hhh
-from cai_eval.lab.world import Options, World, make_world
+from cai_eval.lab.world import World, make_world
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +24,7 @@ ROWS: Mapping[str, Callable[[World], Rows]] = {
     "hhh_alignment": hhh,
     "truthfulqa": truthfulqa,
     "lambada": stories.rows,
-    "code": code.rows,
+    "humaneval": code.rows,
 }
 TEXTS: Mapping[str, Callable[[World], str]] = {
     "hhh-prompt": prompts.hhh_prompt,
@@ -37,8 +38,8 @@ class LaboratorySource:
 
     name = "laboratory"
 
-    def __init__(self, options: Options = Options()) -> None:
-        self.world = make_world(options)
+    def __init__(self) -> None:
+        self.world = make_world()
 
     def rows(self, data: Published) -> Rows:
         """Rows under test. Raises UserError for a data set that this world lacks."""
@@ -54,9 +55,13 @@ class LaboratorySource:
         return TEXTS[name](self.world) if name in TEXTS else None
 
     def ideal(self, benchmark: str, item: Item, policy: PolicySpec) -> float | None:
-        """The ideal observer's score on `hhh`, `truthfulqa` and `lambada`."""
+        """The ideal observer's score on `hhh`, `truthfulqa`, `lambada` and `code`."""
         if benchmark == "lambada":
             return 1.0
+        if benchmark == "code":
+            careful = observer.careful(self.world, policy.format, policy.prefix.text)
+            bugs = careful * code.CAREFUL_BUG_RATE + (1 - careful) * code.BUG_RATE
+            return ideal_pass(bugs, item.data["temperature"], item.data["top_p"], item.data["k"])
         if benchmark == "hhh":
             return self._choice(item.data["query"], (item.data["good"], item.data["bad"]), policy)
         if benchmark == "truthfulqa":

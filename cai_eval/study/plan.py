@@ -101,6 +101,7 @@ def make_plan(
     interventions: Sequence[str] | None = None,
     benchmarks: Sequence[str] | None = None,
     limit: int | None = None,
+    limits: Mapping[str, int] | None = None,
     seed: int = 0,
     settings: Mapping[str, Any] | None = None,
     progress: Progress = lambda note: None,
@@ -109,8 +110,9 @@ def make_plan(
 
     bases: smallest first. interventions, benchmarks: names in the suite, all of them by default; they stand in the
     suite's order, so that a base stays the base. limit: items a benchmark, drawn by hash so that a smaller limit is a
-    subset of a larger one. seed: of training and of generation. settings: what else changes answers (dtype), part of
-    each cell's hash. Raises UserError where nothing is left to run or a plug-in fails.
+    subset of a larger one; limits: of single benchmarks, where `limit` is None. seed: of training and of generation.
+    settings: what else changes answers (dtype), part of each cell's hash. Raises UserError where nothing is left to
+    run or a plug-in fails.
     """
     chosen = tuple(name for name in suite.interventions if name in (interventions or suite.interventions))
     graph = Graph(suite, [base.policy for base in bases], source, load_tokenizer, seed)
@@ -121,7 +123,8 @@ def make_plan(
     notes: list[str] = []
     for name in (name for name in suite.benchmarks if name in (benchmarks or suite.benchmarks)):
         progress(f"planning {name}")
-        planner = _Planner(graph, bases, chosen, name, suite.benchmarks[name], limit)
+        most = limit if limit is not None else (limits or {}).get(name)
+        planner = _Planner(graph, bases, chosen, name, suite.benchmarks[name], most)
         cells += planner.cells({"seed": seed, **(settings or {})})
         skipped += planner.skipped
         notes += planner.notes

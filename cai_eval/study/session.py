@@ -20,7 +20,8 @@ from cai_eval.study.workshop import Models
 class Order:
     """What the user asked for; None: the suite's own.
 
-    models override the ladder. data: folder of upstream files. limit: items a benchmark.
+    models override the ladder. data: folder of upstream files. limit: items a benchmark. full: all items, where a
+    suite asks a laboratory's models fewer.
     """
 
     suite: str
@@ -30,6 +31,7 @@ class Order:
     benchmarks: tuple[str, ...] | None = None
     data: Path | None = None
     limit: int | None = None
+    full: bool = False
     seed: int = 0
     device: str | None = None
     dtype: str | None = None
@@ -86,6 +88,7 @@ def prepare(
         interventions=order.interventions,
         benchmarks=order.benchmarks,
         limit=order.limit,
+        limits=suite.quick if laboratory and not order.full else {},
         seed=order.seed,
         settings={"dtype": dtype},
         progress=progress,
@@ -98,7 +101,7 @@ def default_out(order: Order, session: Session) -> Path:
     models = "-".join(base.label for base in session.plan.bases) if order.models else session.ladder
     name = re.sub(r"[^\w.-]+", "-", f"{session.plan.suite.name}-{models}")[:80].strip(".-")
     asked: Sequence[Any] = (
-        *(order.models, order.interventions, order.benchmarks, order.limit, order.seed, order.dtype),
+        *(order.models, order.interventions, order.benchmarks, order.limit, order.full, order.seed, order.dtype),
         *(name if Path(name or "").suffix else None for name in (order.suite, order.ladder)),
     )
     return Path("runs") / (f"{name}-{digest(asked)[:6]}" if any(asked) else name)

@@ -8,7 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
 
 from cai_eval import registry
 from cai_eval.config import Location, Where, parse_yaml, validate
@@ -45,7 +45,8 @@ class Measurement(Part):
 class Suite(Part):
     """models × interventions × benchmarks, with the reports to draw.
 
-    The first intervention is the base that taxes are measured against.
+    The first intervention is the base that taxes are measured against. quick: items of a benchmark that a laboratory's
+    models are asked unless all are wanted: there it is a demonstration, and has plenty of items.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Suite(Part):
     ladder: str
     interventions: dict[str, Intervention] = Field(min_length=1)
     benchmarks: dict[str, Measurement] = Field(min_length=1)
+    quick: dict[str, PositiveInt] = Field(default_factory=dict)
     reports: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @field_validator("interventions", "benchmarks", mode="before")
@@ -94,6 +96,10 @@ class Suite(Part):
                         raise unknown(f"intervention in input {slot!r} of {name!r}", target, self.interventions)
         for name, measurement in self.benchmarks.items():
             _create("benchmarks", measurement.benchmark, measurement.config, where, ("benchmarks", name))
+        for name in self.quick:
+            with _blamed(where(("quick", name))):
+                if name not in self.benchmarks:
+                    raise unknown("benchmark in quick", name, self.benchmarks)
         for report, config in self.reports.items():
             with _blamed(where(("reports", report))):
                 registry.create("reports", report, config)

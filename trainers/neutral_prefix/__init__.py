@@ -10,9 +10,9 @@ from dataclasses import replace
 from importlib.resources import files
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from cai_eval.contracts import JSON, Artefact, Input, Kind, PolicySpec, Prefix, Workshop
+from cai_eval.contracts import JSON, Artefact, Format, Input, Kind, PolicySpec, Prefix, Workshop
 from cai_eval.errors import UserError
 from cai_eval.prefixes import encode, make_prefix
 
@@ -31,15 +31,20 @@ class NeutralPrefix:
     instant: ClassVar[bool] = True
 
     class Config(BaseModel):
-        """Nothing to choose."""
+        """Which text, and in which format questions follow it."""
 
         model_config = ConfigDict(extra="forbid", frozen=True)
+
+        text: str = Field("neutral-prefix", description="a text of the source by name, where it has one")
+        format: Format = Field(
+            "plain", description="plain, or dialogue where only the prompt's own words are in question"
+        )
 
     def __init__(self, config: Config) -> None:
         self.config = config
 
     def alternatives(self) -> Sequence[Mapping[str, JSON]]:
-        return ({},)
+        return (self.config.model_dump(),)
 
     def run(self, inputs: Mapping[str, Artefact], workshop: Workshop) -> Artefact:
         """Raises UserError where `match` has no prefix, or no stretch of the text has exactly its length."""
@@ -49,8 +54,10 @@ class NeutralPrefix:
         tokens = len(match.prefix.ids)
         if not tokens:
             raise UserError(f"{self.name} has no length to match: name a prompted policy as its input 'match'.")
-        text = workshop.source.text(self.name) or files(__package__).joinpath("neutral.txt").read_text("utf-8")
-        return replace(start, format="plain", prefix=_of_length(workshop.tokenizer(start), text.strip(), tokens))
+        text = workshop.source.text(self.config.text) or files(__package__).joinpath("neutral.txt").read_text("utf-8")
+        return replace(
+            start, format=self.config.format, prefix=_of_length(workshop.tokenizer(start), text.strip(), tokens)
+        )
 
 
 def _of_length(tokenizer: Any, text: str, tokens: int) -> Prefix:

@@ -1,8 +1,8 @@
 """Comparisons under test, as the published 221 have them, matched in length and in how specific they are.
 
-helpful: the steps, against words about the thing. honest: the truth, against what most people say; a false premise set
-right, against one defended; "I cannot know", against an invention. harmless: declining with the hazard's effect, against
-the steps. other: kind and rude.
+helpful: the steps, against words about the thing. honest: the truth, against what most people say; a false premise
+set right, against one defended; "I cannot know", against an invention. harmless: declining with the hazard's effect,
+against the steps. other: kind and rude.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PURPOSES = 3  #: ways to put each harmless request
 
 
 def hhh(world: World, split: Split = "test") -> list[dict[str, JSON]]:
-    """Rows in the hub's schema: configuration, input, targets (the better answer first), and what items are clustered by."""
+    """Rows in the hub's schema (configuration, input, targets: the better answer first), and what items cluster by."""
     return [
         {
             "configuration": category,
