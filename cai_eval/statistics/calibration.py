@@ -143,13 +143,23 @@ def selective_accuracy(p: ArrayLike, c: ArrayLike, threshold: float = 0.5) -> fl
 
 
 def consistency(
-    p: ArrayLike, c: ArrayLike, count: int = BINS, resamples: int = RESAMPLES, seed: int = 0
+    p: ArrayLike,
+    c: ArrayLike,
+    clusters: ArrayLike | None = None,
+    count: int = BINS,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
 ) -> Consistency:
-    """The ECE against outcomes that are drawn from the forecasts, independently of one another."""
+    """The ECE against outcomes that are drawn from the forecasts.
+
+    Items of one cluster share their luck, as if they asked the same thing in other words: with clusters the p is at
+    least what it should be.
+    """
     forecasts, _ = pairs(p, c)
-    found, layout = ece(p, c, count), _Layout.of(forecasts, count)
-    drawn = np.random.default_rng(seed).random((resamples, forecasts.size)) < forecasts
-    null = np.abs(layout.means(drawn.astype(float)) - layout.forecast).mean(axis=-1)
+    sample, layout = Clustered.of(forecasts, clusters), _Layout.of(forecasts, count)
+    luck = np.random.default_rng(seed).random((resamples, sample.clusters))[:, sample.codes]
+    null = np.abs(layout.means((luck < forecasts).astype(float)) - layout.forecast).mean(axis=-1)
+    found = ece(p, c, count)
     as_large = np.count_nonzero(null >= found - 1e-12)
     return Consistency(found, float(null.mean()), (1 + as_large) / (1 + resamples))
 

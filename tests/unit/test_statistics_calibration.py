@@ -112,6 +112,14 @@ def test_consistency_p_is_uniform_for_the_calibrated_and_small_for_those_off_by_
     assert np.mean(np.array(off) < 0.05) > 0.95
 
 
+def test_copies_of_a_question_are_no_further_evidence():
+    p, c = world(100, seed=5)
+    alone = k.consistency(p, c, count=5)
+    copied = k.consistency(np.tile(p, 3), np.tile(c, 3), np.tile(np.arange(100), 3), count=5)
+    assert copied.expected == pytest.approx(alone.expected, rel=0.05)
+    assert copied.p == pytest.approx(alone.p, abs=0.05)
+
+
 def test_an_error_of_a_tenth_is_found_without_bias():
     squares = [k.mean_square(*world(500, seed, off=0.1)) for seed in range(300)]
     assert np.mean(squares) == pytest.approx(0.01, abs=1e-3)
