@@ -35,8 +35,6 @@ class Traits:
 
 Belief = Mapping[Traits, float]  #: a probability for each
 
-CAREFUL = Traits(2, 2, 2)
-
 
 @cache
 def prior(correlation: float) -> Belief:
