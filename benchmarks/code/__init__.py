@@ -84,7 +84,8 @@ class Code:
         """checkout: folder of QuixBugs. samples: a task. k: the pass@k to estimate, the first of which leads.
 
         stop: "published" stop strings, or "function": cut where Python's tokenizer ends the function, which costs the
-        tokens up to `max_tokens`. seconds: deadline of a program.
+        tokens up to `max_tokens`, or to as many as the longest solution has characters where that is less. seconds:
+        deadline of a program.
         """
 
         dataset: Literal["humaneval", "mbpp", "quixbugs"] = "humaneval"
@@ -125,12 +126,18 @@ class Code:
             case "quixbugs":
                 tasks = read_checkout(Path(self.config.checkout))
         # how samples are drawn decides what an ideal observer scores, which a laboratory's source is asked item by item
-        drawn = {"temperature": self.config.temperature, "top_p": self.config.top_p, "k": self.config.k[0]}
+        drawn = {
+            "temperature": self.config.temperature,
+            "top_p": self.config.top_p,
+            "k": self.config.k[0],
+            "max_tokens": min(self.config.max_tokens, longest(tasks)),
+        }
         return [Item(task.id, task.id, "", {"task": asdict(task), **drawn}) for task in tasks]
 
     def evaluate(self, subject: Policy | Scorer, items: Sequence[Item]) -> Iterator[Record]:
         assert isinstance(subject, Policy)
         policy = subject
+        sampling = self.sampling(policy.format, max((item.data["max_tokens"] for item in items), default=1))
 
         def ask(item: Item) -> list[Asked]:
             task = task_of(item)
@@ -138,7 +145,7 @@ class Code:
 
         def answer(asked: Sequence[Asked]) -> list[Tried]:
             prompts, keys = [each.context for each in asked], [each.task.id for each in asked]
-            drawn = policy.generate(prompts, self.sampling(policy.format), keys)
+            drawn = policy.generate(prompts, sampling, keys)
             return self.run([each.task for each in asked], [[kept(s) for s in samples] for samples in drawn])
 
         def judge(item: Item, asked: Sequence[Asked], tried: Sequence[Tried]) -> Record:
@@ -156,12 +163,12 @@ class Code:
         for record in records:
             yield anew.get(record.item, record)
 
-    def sampling(self, form: Format) -> Sampling:
+    def sampling(self, form: Format, max_tokens: int) -> Sampling:
         """How the config wants samples drawn, and what ends one in this format."""
         config = self.config
         stops = PROGRAM_STOPS if config.dataset == "mbpp" else FUNCTION_STOPS
         return Sampling(
-            config.max_tokens,
+            max_tokens,
             config.samples,
             config.temperature,
             config.top_p,
@@ -219,6 +226,11 @@ class Code:
             },
             error=f"the sandbox could not judge a sample: {broken.message}" if broken else "",
         )
+
+
+def longest(tasks: Sequence[Task]) -> int:
+    """Characters of the longest completion that is known to pass: as many tokens are enough to write any of them."""
+    return max((len(task.solution.removeprefix(task.prompt)) for task in tasks), default=1)
 
 
 def task_of(item: Item) -> Task:

@@ -206,6 +206,12 @@ def test_a_prompt_that_does_not_fit_costs_its_task_alone():
     assert [bool(record.error) for record in records] == [False, False, True, False]
 
 
+@pytest.mark.parametrize(("asked", "given"), [(8, 8), (512, len("\n    return 'three'\n"))])
+def test_no_sample_is_longer_than_any_solution_needs(asked, given):
+    _, calls = evaluate(["\n    right"], max_tokens=asked)
+    assert {sampling.max_tokens for _, sampling, _ in calls} == {given}
+
+
 def test_seconds_reach_the_sandbox():
     evaluate(["\n    right"], seconds=3.5)
     assert FakeSandbox.limits == Limits(seconds=3.5)
@@ -217,7 +223,7 @@ def test_mbpp_asks_for_a_program_from_a_description_and_one_test():
     assert [item.id for item in items] == ["MBPP/11", "MBPP/510"]
     assert items[0].data["task"]["prompt"] == '"""\nWrite a function to add.\nassert add(1, 2) == 3\n"""'
     assert items[0].data["task"]["entry_point"] == "add"
-    assert "\ndef" not in benchmark.sampling("plain").stop
+    assert "\ndef" not in benchmark.sampling("plain", 1).stop
 
 
 @pytest.mark.parametrize(
