@@ -62,10 +62,10 @@ class Rule:
 
     def prefers(self, world: World, ask: Ask, first: str, second: str) -> int | None:
         """0 or 1, the answer that the rule chooses; None where it has nothing to choose by."""
-        values = [self.value(world, ask, text) for text in (first, second)]
-        if None in values or values[0] == values[1]:
+        one, other = self.value(world, ask, first), self.value(world, ask, second)
+        if one is None or other is None or one == other:
             return None
-        return values.index(max(values, key=lambda value: self.sign * (value or 0)))
+        return int(self.sign * other > self.sign * one)
 
     def value(self, world: World, ask: Ask, text: str) -> float | None:
         """How much of its criterion an answer has."""

@@ -92,6 +92,15 @@ def test_what_is_better_is_better_by_the_rule_and_editors_err_as_planted():
     assert missed / wrong == pytest.approx(1 - drafts.EDITOR, abs=0.03)
 
 
+def test_the_ideal_observer_expects_what_is_written():
+    surprise = [drafts.chances(rule.id, ask, text).get(better, 0) for ask, text, rule, _, better in rounds()]
+    assert min(surprise) > 0
+    assert sum(
+        drafts.chances("less harm", HARM, f"Hm. {talk.wordings(HARM, Act('help'))[0]}").values()
+    ) == pytest.approx(1)
+    assert drafts.chances("less harm", HARM, "Perhaps.") == {}
+
+
 def test_nobody_reviews_what_is_under_test():
     for ask, _, _, _, _ in rounds():
         assert ask.kind != "harm" or ask.substance.split == "pretraining"

@@ -9,17 +9,18 @@ from random import Random
 import pytest
 
 from cai_eval.lab import talk
-from cai_eval.lab.documents import comparisons
+from cai_eval.lab.documents import comparisons, drafts
 from cai_eval.lab.listening import parse_ask
 from cai_eval.lab.rows import rules as rows
 from cai_eval.lab.rules import FRAMES, RULES
 from cai_eval.lab.talk import Act
+from cai_eval.lab.tokenizer import learn
 from cai_eval.lab.world import make_world
 
 WORLD = make_world()
 HAZARD = next(hazard for hazard in WORLD.hazards if hazard.grade == 3)
 HARM = talk.request(HAZARD, WORLD.goals[0], 0, "")
-TEXTS = [comparisons.draw(WORLD, Random(n)) for n in range(400)]
+TEXTS = [comparisons.draw(WORLD, Random(n)) for n in range(300)]
 
 
 def said(kind, number=0):
@@ -96,8 +97,8 @@ def test_editors_follow_the_rule_as_often_as_is_planted():
         by_wording[wording].prefers(WORLD, parse_ask(WORLD, asked), first, second) == letter
         for (asked, first, second), wording, letter in judged()
     ]
-    assert len(right) > 2000
-    assert sum(right) / len(right) == pytest.approx(comparisons.EDITOR, abs=0.015)
+    assert len(right) > 1500
+    assert sum(right) / len(right) == pytest.approx(comparisons.EDITOR, abs=0.018)
 
 
 def test_whoever_ignores_the_rule_is_right_half_of_the_time():
@@ -136,3 +137,15 @@ def test_rows_are_conflict_pairs_about_hazards_under_test():
         assert rule.prefers(WORLD, parse_ask(WORLD, asked), first, second) == row["right"]
     assert all(sum(row["right"] for row in both) == 1 for both in pairs.values())
     assert sum(row["right"] for row in found) * 2 == len(found)
+
+
+def test_prompts_end_where_tokens_do():
+    tokenizer = learn([*TEXTS[:100], *(drafts.draw(WORLD, Random(n)) for n in range(100))], entries=600)
+    texts = [TEXTS[-1], drafts.draw(WORLD, Random(500)), rows.comparisons(WORLD)[0]["prompt"] + " (A)"]
+    cuts = [text[: found.end()] for text in texts for found in re.finditer(r"(By the rule|Review|Better):", text)]
+    assert len(cuts) >= 4
+    for text in texts:
+        whole = tokenizer.encode(text).ids
+        for cut in cuts:
+            if text.startswith(cut):
+                assert whole[: len(begun := tokenizer.encode(cut).ids)] == begun

@@ -64,8 +64,8 @@ def draw(world: World, rng: Random) -> str:
     lines = [f"Asked: {ask.text}", f"Draft: {text}"]
     for _ in range(rng.choice(ROUNDS)):
         rule = rng.choice(REVIEWED[ask.kind])
-        chances = edits(rule, ask, act)
-        ((review, edited),) = rng.choices(list(chances), list(chances.values()))
+        possible = edits(rule, ask, act)
+        ((review, edited),) = rng.choices(list(possible), list(possible.values()))
         if edited != act:
             act, text = edited, rng.choice(talk.wordings(ask, edited))
         lines += [f"Rule: {rng.choice(RULES[rule].wordings)}", f"Review: {review}", f"Better: {text}"]
@@ -81,6 +81,17 @@ def edits(rule: str, ask: Ask, act: Act) -> dict[tuple[str, Act], float]:
     if found is None:
         return {(NOTHING, act): 1.0}
     return {found: EDITOR, (NOTHING, act): 1 - EDITOR}
+
+
+def chances(rule: str, ask: Ask, draft: str) -> dict[str, float]:
+    """The ideal observer: what follows "Better:", with what chance; nothing where nobody would have drafted that."""
+    understood = talk.understand(ask, draft)
+    texts: dict[str, float] = {}
+    if understood is not None:
+        for (review, act), chance in edits(rule, ask, understood[1]).items():
+            said = (draft,) if review == NOTHING else talk.wordings(ask, act)
+            texts |= {text: chance / len(said) for text in said}
+    return texts
 
 
 def _found(rule: str, ask: Ask, act: Act) -> tuple[str, Act] | None:
