@@ -15,6 +15,7 @@ from cai_eval.sandbox.inside.isolation import readable
 from cai_eval.sandbox.program import Layers, Limits, Outcome, Program
 
 HERE = Path(__file__).parent
+INTERPRETER = os.path.realpath(sys.executable)  # of no virtual environment
 BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from inside import judge; judge.main()"
 GRACE = 2.0  # seconds past its deadline after which a judge that does not answer is ended
 LONGEST = 1 << 30
@@ -34,10 +35,10 @@ class Worker:
         self.waiting: deque[tuple[int, Program]] = deque()
         asked = json.dumps([backend, vars(limits)])
         self._process = subprocess.Popen(
-            [*_wrapper(backend), sys.executable, "-S", "-s", "-P", "-c", BOOT, str(HERE), asked],
+            [*_wrapper(backend), INTERPRETER, "-S", "-s", "-P", "-c", BOOT, str(HERE), asked],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,  # the far side closes it once it stands
             env={"PYTHONHASHSEED": "0"},  # nothing of ours; and the same order of sets the next time
             start_new_session=True,
             bufsize=0,
@@ -49,7 +50,7 @@ class Worker:
         try:
             hello = self._replies.receive()
         except EOFError:
-            hello = {"refused": "its process ended at once"}
+            hello = {"refused": self._last_words()}
         if "refused" in hello:
             self.close()
             raise RefusedError(f"{backend}: {hello['refused']}")
@@ -78,10 +79,15 @@ class Worker:
         """Seconds in which the judge must answer; negative when it is late, infinite when it has nothing to do."""
         return self._since + self._limits.seconds + GRACE - time.monotonic() if self.waiting else float("inf")
 
+    def _last_words(self) -> str:
+        assert self._process.stderr is not None
+        lines = self._process.stderr.read().decode(errors="replace").splitlines()
+        return lines[-1] if lines else "its process ended at once"
+
     def close(self) -> None:
         """End the processes at once."""
         self._process.kill()
-        for pipe in (self._process.stdin, self._process.stdout):
+        for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 pipe.close()
         self._process.wait()
@@ -96,8 +102,7 @@ def _wrapper(backend: str) -> list[str]:
         raise UserError(
             "back end 'bwrap' needs bubblewrap: install the package `bubblewrap`, or choose another back end."
         )
-    interpreter = os.path.realpath(sys.executable)
-    shown = [path for path in [*readable(), interpreter, sys.executable, str(HERE)] if os.path.exists(path)]
+    shown = [path for path in [*readable(), INTERPRETER, str(HERE)] if os.path.exists(path) and path[:5] != "/dev/"]
     binds = [part for path in shown for part in ("--ro-bind", path, path)]
     options = [
         "--unshare-all",

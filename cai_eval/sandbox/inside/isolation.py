@@ -36,7 +36,7 @@ def isolate(backend: str, limits: dict[str, Any]) -> Isolation:
     if backend == "namespaces":
         return _within_namespaces(limits["disk"])
     filtered, closed, still_open = _filter(writing=False)
-    uid = NOBODY if os.geteuid() == 0 and _open_to_all(readable()) else None
+    uid = NOBODY if _open_to_all(readable()) and _succeeds(lambda: _become(NOBODY)) else None
     if uid is not None:
         closed = (*closed, "a uid of its own")
     elif backend != "bwrap":
@@ -123,17 +123,27 @@ def _filter(writing: bool) -> tuple[Callable[[], None], tuple[str, ...], tuple[s
         layer = Filter(writing)
     except KeyError:
         return _forbid_children, (), ("every system call: no filter for this kind of machine",)
-    child = os.fork()
-    if child == 0:
-        try:
-            layer.install()
-            os._exit(0)
-        finally:
-            os._exit(1)
-    if os.waitpid(child, 0)[1] != 0:
+    if not _succeeds(layer.install):
         return _forbid_children, (), ("every system call: the kernel refuses a filter",)
     what = "" if writing else ", nor change a file"
     return layer.install, (f"a system-call filter: programs cannot start, reach or signal a process{what}",), ()
+
+
+def _succeeds(step: Callable[[], None]) -> bool:
+    """Whether a process can take the step, tried in a child."""
+    child = os.fork()
+    if child == 0:
+        try:
+            step()
+            os._exit(0)
+        finally:
+            os._exit(1)
+    return os.waitpid(child, 0)[1] == 0
+
+
+def _become(uid: int) -> None:
+    _leave_groups(uid)
+    os.setresuid(uid, uid, uid)
 
 
 def _forbid_children() -> None:

@@ -1,0 +1,73 @@
+"""Hostile programs against the sandbox, each back end in a throw-away root of its own."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hostile import PROGRAMS
+from throwaway import UNAVAILABLE
+
+HERE = Path(__file__).parent
+REPOSITORY = HERE.parents[1]
+SLACK = 2.0  # seconds past its deadline that a program may cost on a busy machine
+
+
+def in_throwaway_root(script: str, *arguments: str):
+    """What a script prints there, read as JSON. Skips where no such root can be made."""
+    command = [sys.executable, str(HERE / "throwaway.py"), sys.executable, str(HERE / script), *arguments]
+    result = subprocess.run([*command, str(REPOSITORY)], capture_output=True, text=True, timeout=200)
+    if result.returncode == UNAVAILABLE:
+        pytest.skip(result.stderr.strip())
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[
+        "namespaces",
+        pytest.param("landlock", marks=pytest.mark.slow),
+        pytest.param("filter", marks=pytest.mark.slow),
+        pytest.param("bwrap", marks=pytest.mark.slow),
+    ],
+)
+def aftermath(request):
+    """All the hostile programs, run with one back end."""
+    if request.param == "bwrap" and shutil.which("bwrap") is None:
+        pytest.skip("bubblewrap is not installed")
+    return in_throwaway_root("hostile_run.py", request.param)
+
+
+def test_no_hostile_program_passes_and_each_is_told_for_what_it_is(aftermath):
+    verdicts = {name: outcome["verdict"] for name, outcome in aftermath["outcomes"].items()}
+    assert verdicts.keys() == PROGRAMS.keys()
+    wrong = {name: verdict for name, verdict in verdicts.items() if verdict not in PROGRAMS[name][0].split()}
+    assert wrong == {}
+
+
+def test_a_hostile_program_costs_its_deadline_and_no_more(aftermath):
+    deadline = aftermath["deadline"]
+    late = {
+        name: outcome["seconds"]
+        for name, outcome in aftermath["outcomes"].items()
+        if outcome["seconds"] > deadline + SLACK
+    }
+    assert late == {}
+    hung = sum(outcome["verdict"] == "timeout" for outcome in aftermath["outcomes"].values())
+    assert aftermath["seconds"] < hung * deadline, "hung programs waited for each other"
+
+
+def test_the_sandbox_serves_on_and_nothing_is_left(aftermath):
+    assert set(aftermath["afterwards"]) == {"passed"}
+    assert aftermath["after"] == aftermath["before"]
+
+
+def test_a_secret_in_one_process_can_be_stolen_and_the_sandbox_has_none():
+    thefts = in_throwaway_root("hostile_nonce.py")
+    assert len(thefts) == 3
+    for believed, verdict in thefts.values():
+        assert believed
+        assert verdict == "failed"
