@@ -26,7 +26,7 @@ def run(tasks: list[Task], sources: list[str]) -> dict[str, Outcome]:
     programs = [
         Program(source, task.entry_point, task.test, task.setup) for task, source in zip(tasks, sources, strict=True)
     ]
-    with Sandbox(Limits(seconds=30)) as sandbox:
+    with Sandbox(Limits(seconds=120)) as sandbox:
         return {task.id: outcome for task, outcome in zip(tasks, sandbox.run(programs), strict=True)}
 
 
