@@ -10,10 +10,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, kl_div
 
 from .heads import hidden_states, sliced
+from .loop import Objective
 
 # ---------------------------------------------------------------------------------------------------
 # Losses on logits [tokens, vocabulary]
@@ -63,6 +64,24 @@ def context_distillation(model: Any, batch: Mapping[str, Tensor]) -> tuple[Tenso
     hidden, ids = predicted(model, batch)
     teacher = (batch["teacher_indices"], batch["teacher_logprobs"], batch["teacher_tail"])
     return sliced(top_k_kl, model.get_output_embeddings(), hidden, *teacher), len(ids)
+
+
+def exact_distillation(teacher: nn.Module) -> Objective:
+    """The same with the KL over the whole vocabulary; teacher: the head that reads the batch's `teacher_hidden`.
+
+    That is [tokens, the teacher's width], for the target tokens, row after row.
+    """
+
+    def loss(logits: Tensor, hidden: Tensor) -> Tensor:
+        with torch.no_grad():
+            logprobs = teacher(hidden).to(logits.dtype).log_softmax(-1)
+        return full_kl(logits, logprobs)
+
+    def objective(model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, int]:
+        hidden, ids = predicted(model, batch)
+        return sliced(loss, model.get_output_embeddings(), hidden, batch["teacher_hidden"]), len(ids)
+
+    return objective
 
 
 def predicted(model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:

@@ -19,6 +19,8 @@ from cai_eval.inference.logprobs import Engine
 from .data import pad
 from .heads import LOGITS, hidden_states
 
+MARGIN = 8  #: tokens that a prefix must leave free at least
+
 
 @dataclass(frozen=True)
 class Passage:
@@ -46,28 +48,33 @@ class Distribution:
 
 
 def pair(
-    student: Any, teacher: Any, prefix: Prefix, texts: Sequence[tuple[str, str]], contexts: tuple[int, int]
+    tokenizers: tuple[Any, Any],
+    prefix: Prefix,
+    texts: Sequence[tuple[str, str]],
+    contexts: tuple[int, int],
+    tokens: int,
 ) -> tuple[Ids, list[Passage]]:
     """The head of the teacher's prefix, and passages from texts as (student, teacher) read them.
 
-    student, teacher: tokenizers. contexts: tokens that each takes. The targets are the tokens at the end of both that
-    agree, but for a first token that has nothing before it. Raises UserError for two vocabularies, a text that does
-    not fit, and where there is none.
+    tokenizers, contexts (in tokens): of student and teacher. tokens: of a passage as the student reads it; longer texts
+    are cut to that and to the contexts. The targets are the tokens at the end of both that agree, but for a first token
+    with nothing before it. Raises UserError for two vocabularies, a prefix that leaves no room, and where no text is
+    left to predict.
     """
+    student, teacher = tokenizers
     if student.get_vocab() != teacher.get_vocab():
         raise UserError("teacher and student have different tokenizers: choose two models of one family.")
-    if not texts:
-        raise UserError("there is no text to distil on: give the corpus at least one line.")
     alone, behind = Encoder(student), Encoder(teacher, prefix)
-    pairs = zip(alone.prompts([text for text, _ in texts]), behind.prompts([text for _, text in texts]), strict=True)
-    passages = [Passage(mine, its, _shared(mine, its)) for mine, its in pairs]
-    for passage in passages:
-        need = (len(passage.student), len(behind.head) + len(passage.teacher))
-        if need[0] > contexts[0] or need[1] > contexts[1]:
-            raise UserError(
-                f"a text of {need[0]:,} tokens, {need[1]:,} with the teacher's prompt, does not fit in contexts of "
-                f"{contexts[0]:,} and {contexts[1]:,}: shorten the texts or the prompt."
-            )
+    if len(prefix.ids) + MARGIN > contexts[1]:
+        raise UserError(
+            f"the teacher's prompt of {len(prefix.ids):,} tokens leaves no room in its context of {contexts[1]:,}: "
+            "take a shorter prompt."
+        )
+    read = zip(alone.prompts([text for text, _ in texts]), behind.prompts([text for _, text in texts]), strict=True)
+    room = min(tokens, contexts[0]), contexts[1] - len(behind.head)
+    passages = [passage for mine, its in read if (passage := _passage(mine, its, room)).shared > 0]
+    if not passages:
+        raise UserError("there is no text to distil on: give the corpus at least one line of several words.")
     return behind.head, passages
 
 
@@ -120,9 +127,11 @@ def _top(logits: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
     return indices, values, tail
 
 
-def _shared(student: Ids, teacher: Ids) -> int:
+def _passage(student: Ids, teacher: Ids, room: tuple[int, int]) -> Passage:
+    """What fits of two readings of one text, cut at the end."""
     most = min(len(student), len(teacher)) - 1
     same = 0
     while same < most and student[-same - 1] == teacher[-same - 1]:
         same += 1
-    return same
+    cut = max(0, len(student) - room[0], len(teacher) - room[1])
+    return Passage(student[: len(student) - cut], teacher[: len(teacher) - cut], same - cut)

@@ -15,8 +15,8 @@ from cai_eval.models.loading import load_model, load_tokenizer
 from cai_eval.prefixes import make_prefix
 from cai_eval.testing.toys import byte_tokenizer
 from cai_eval.training import targets
-from cai_eval.training.objectives import causal_lm, context_distillation, full_kl
-from cai_eval.training.targets import Targets, record
+from cai_eval.training.objectives import causal_lm, context_distillation, exact_distillation
+from cai_eval.training.targets import Targets, passage_batch, record
 from cai_eval.training.teacher import Distribution, Passage, Teacher, pair
 
 TEXTS = [
@@ -43,7 +43,8 @@ class Study:
         self.engine = Engine(self.model)
 
     def passages(self, prefix: Prefix, lead: str = "") -> tuple[tuple[int, ...], list[Passage]]:
-        return pair(self.tokenizer, self.tokenizer, prefix, [(text, lead + text) for text in TEXTS], CONTEXTS)
+        texts = [(text, lead + text) for text in TEXTS]
+        return pair((self.tokenizer, self.tokenizer), prefix, texts, CONTEXTS, tokens=100)
 
 
 @pytest.fixture(scope="module")
@@ -84,19 +85,38 @@ def test_a_teacher_predicts_what_the_whole_text_does(study: Study, shared: bool,
     torch.testing.assert_close(found.tail.exp() + found.logprobs.exp().sum(-1), torch.ones(len(logprobs)))
 
 
+def test_long_texts_are_cut_at_the_end_of_both(study: Study) -> None:
+    _, whole = study.passages(study.prefix, "Human: ")
+    texts = [(text, "Human: " + text) for text in TEXTS]
+    tokenizers = (study.tokenizer, study.tokenizer)
+    head, by_tokens = pair(tokenizers, study.prefix, texts, CONTEXTS, tokens=6)
+    room = len(head) + max(len(passage.teacher) for passage in whole) - 3
+    _, by_context = pair(tokenizers, study.prefix, texts, (512, room), tokens=100)
+    for cut in (by_tokens, by_context):
+        assert len(cut) == len(whole)
+        for short, long in zip(cut, whole, strict=True):
+            assert long.student[: len(short.student)] == short.student
+            assert long.teacher[: len(short.teacher)] == short.teacher
+            assert short.student[-short.shared :] == short.teacher[-short.shared :]
+            assert long.shared - short.shared == len(long.student) - len(short.student)
+    assert max(len(passage.student) for passage in by_tokens) == 6
+    assert max(len(head) + len(passage.teacher) for passage in by_context) == room
+
+
 def test_two_vocabularies_are_refused(study: Study) -> None:
     with pytest.raises(UserError, match="different tokenizers"):
-        pair(study.tokenizer, byte_tokenizer(), study.prefix, [("a b", "a b")], CONTEXTS)
+        pair((study.tokenizer, byte_tokenizer()), study.prefix, [("a b", "a b")], CONTEXTS, 100)
 
 
 def test_a_prompt_longer_than_the_context_is_refused(study: Study) -> None:
-    with pytest.raises(UserError, match="shorten the texts or the prompt"):
-        pair(study.tokenizer, study.tokenizer, study.prefix, [("a b", "a b")], (512, 50))
+    with pytest.raises(UserError, match="leaves no room"):
+        pair((study.tokenizer, study.tokenizer), study.prefix, [("a b", "a b")], (512, 50), 100)
 
 
-def test_an_empty_corpus_is_refused(study: Study) -> None:
+@pytest.mark.parametrize("texts", [[], [("", "")]])
+def test_an_empty_corpus_is_refused(study: Study, texts: list[tuple[str, str]]) -> None:
     with pytest.raises(UserError, match="no text"):
-        pair(study.tokenizer, study.tokenizer, study.prefix, [], CONTEXTS)
+        pair((study.tokenizer, study.tokenizer), study.prefix, texts, CONTEXTS, 100)
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -187,12 +207,16 @@ def test_with_an_empty_prompt_there_is_nothing_to_distil(study: Study, tmp_path:
     cached = Targets(tmp_path, passages, "teacher", 50, study.model.config.vocab_size, teacher.top).batch([0, 1, 2, 3])
     loss, count = context_distillation(study.model, cached)
     assert loss.item() / count < 1e-5
-    with torch.no_grad():
-        states = teacher.hidden(passages)
-        whole = teacher.head(states).log_softmax(-1)
-    assert full_kl(teacher.head(states), whole).item() == pytest.approx(0, abs=1e-4)
+    exact = {**passage_batch(passages), "teacher_hidden": teacher.hidden(passages)}
+    loss, count = exact_distillation(teacher.head)(study.model, exact)
+    assert loss.item() / count < 1e-5
 
 
 def test_behind_a_prompt_there_is(study: Study, cache: Any) -> None:
-    loss, count = context_distillation(study.model, cache()[0].batch([0, 1, 2, 3]))
-    assert loss.item() / count > 0.01
+    head, passages = study.passages(study.prefix)
+    loss, count = context_distillation(study.model, cache(k=50)[0].batch([0, 1, 2, 3]))
+    teacher = Teacher(study.engine, head)
+    batch = {**passage_batch(passages), "teacher_hidden": teacher.hidden(passages)}
+    exact, same = exact_distillation(teacher.head)(study.model, batch)
+    assert count == same
+    assert 0.01 < loss.item() / count < exact.item() / count

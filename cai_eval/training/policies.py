@@ -1,0 +1,58 @@
+"""From a policy to a trained one, as an artefact: what every trainer of policies has in common."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from cai_eval.contracts import Format, PolicySpec, Workshop
+from cai_eval.models.fingerprint import fingerprint
+from cai_eval.models.loading import load_model, quiet
+
+from .loop import Batch, Objective, Progress, train
+from .lora import LoRA, add_adapters, merge_adapters
+from .optimisation import Optimisation
+
+CHECKPOINTS = 10  #: in a training
+
+
+def train_policy(
+    start: PolicySpec,
+    workshop: Workshop,
+    batches: Callable[[int], Sequence[Batch]],
+    objective: Objective,
+    optimisation: Optimisation,
+    *,
+    format: Format,
+    lora: LoRA | None = None,
+) -> PolicySpec:
+    """A policy with the trained weights of `start`, its prefix, and this format.
+
+    The workshop's directory holds the log, while training the checkpoints, and at last `model`, which `from_pretrained`
+    takes. Called again, it goes on or finds what it made. Raises UserError as `loop.train` does.
+    """
+    place = workshop.directory / "model"
+    if not place.is_dir():
+        model = load_model(start.model, dtype="float32")
+        trained = add_adapters(model, lora, optimisation.seed) if lora else model
+        train(
+            trained,
+            batches,
+            objective,
+            optimisation,
+            workshop.directory,
+            checkpoint_every=-(-optimisation.steps // CHECKPOINTS),
+            progress=lambda p: workshop.progress(p.step, p.steps, _note(p)),
+        )
+        unfinished = place.with_name("unfinished")
+        with quiet():
+            (merge_adapters(trained) if lora else model).save_pretrained(unfinished)
+            workshop.tokenizer(start).save_pretrained(unfinished)
+        unfinished.rename(place)
+    shutil.rmtree(workshop.directory / "checkpoints", ignore_errors=True)
+    return replace(start, model=str(place), fingerprint=fingerprint(str(place)), format=format)
+
+
+def _note(progress: Progress) -> str:
+    return f"loss {progress.loss:.3f}, {progress.tokens_per_second:,.0f} tokens/s"
