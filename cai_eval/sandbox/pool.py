@@ -5,6 +5,7 @@ import os
 import selectors
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Literal, Self, get_args
 
 from cai_eval.errors import UserError
@@ -31,8 +32,8 @@ class Sandbox:
             raise UserError(f"unknown sandbox back end {backend!r}: there are {', '.join(get_args(Backend))}.")
         self.limits = limits or Limits()
         choices = ("namespaces", "landlock", "filter") if backend == "auto" else (backend,)
-        first, self.refusals = _first(choices, self.limits)
-        self.layers: Layers = first.layers
+        first, refused = _first(choices, self.limits)
+        self.layers: Layers = replace(first.layers, refused=refused)
         count = workers or 2 * len(os.sched_getaffinity(0))
         self._workers = [first, *(Worker(self.layers.backend, self.limits) for _ in range(count - 1))]
 
@@ -51,7 +52,7 @@ class Sandbox:
     def run(self, programs: Iterable[Program]) -> Iterator[Outcome]:
         """The outcomes, in the order of the programs; each is read when there is room for it.
 
-        An abandoned iterator leaves the sandbox as good as new.
+        One iterator at a time; an abandoned one leaves the sandbox as good as new.
         """
         numbered = enumerate(programs)
         done: dict[int, Outcome] = {}

@@ -53,8 +53,12 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Layers:
-    """What stands between a program and this machine: the back end, the layers in force, and what stays open."""
+    """What stands between a program and this machine.
+
+    The back end, the layers in force, what stays open all the same, and the better back ends that the kernel refused.
+    """
 
     backend: str
     closed: tuple[str, ...]
     open: tuple[str, ...]
+    refused: tuple[str, ...] = ()

@@ -2,13 +2,14 @@
 
 import os
 import resource
+import signal
 import sys
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from . import landlock, namespaces
 from .seccomp import Filter
-from .system import drop_capabilities
+from .system import PR_SET_PDEATHSIG, drop_capabilities, prctl
 
 NOBODY = 65534
 COMMON = ("resource limits", "no capabilities")
@@ -40,13 +41,13 @@ def isolate(backend: str, limits: dict[str, Any]) -> Isolation:
     if uid is not None:
         closed = (*closed, "a uid of its own")
     elif backend != "bwrap":
-        still_open = (*still_open, "what the user's own uid gives: programs run under it")
+        still_open = (*still_open, "programs run under the user's own uid")
     if backend == "bwrap":
         closed = ("bubblewrap's namespaces", *closed)
     elif backend == "landlock":
         closed = (f"Landlock: no {', '.join(landlock.gives_up())}", *closed)
     else:
-        still_open = (*still_open, "every file that the uid may read")
+        still_open = (*still_open, "programs can read every file, and the memory of processes, that their uid may read")
 
     def prepare() -> None:
         _leave_groups(uid)
@@ -108,6 +109,7 @@ def _confine(uid: int | None, filtered: Callable[[], None]) -> None:
         drop_capabilities()
     else:
         os.setresuid(uid, uid, uid)
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # the change of uid has cleared it, and the filter keeps it
     filtered()
 
 
@@ -155,7 +157,8 @@ def _open_to_all(paths: list[str]) -> bool:
     """Whether another user could read the paths."""
     for path in filter(os.path.exists, paths):
         while path != "/":
-            if not os.stat(path).st_mode & 0o004:
+            needed = 0o005 if os.path.isdir(path) else 0o004
+            if os.stat(path).st_mode & needed != needed:
                 return False
             path = os.path.dirname(path)
     return True

@@ -1,6 +1,6 @@
 """The judge: stands up the isolation, forks the zygote, then judges one program after another.
 
-The zygote is forked before the first test arrives and shares nothing with the judge but a socket for "fork", "kill"
+The zygote is forked before the first test arrives and shares nothing with the judge but a socket for its wishes
 and wait statuses. Tests come in and verdicts go out over two descriptors that only the judge holds.
 """
 
@@ -82,11 +82,12 @@ def _judge(request: dict[str, Any], control: socket.socket, limits: dict[str, An
     near, far = socket.socketpair()
     with near:
         with far:
-            socket.send_fds(control, [b"f"], [far.fileno()])
+            socket.send_fds(control, [zygote.FORK], [far.fileno()])
         verdict, message = trial.run(request, Channel(near.fileno(), limits["output"]), limits["seconds"])
     seconds = time.perf_counter() - began
-    control.send(b"k")
-    status = int.from_bytes(control.recv(4), "little")
     if verdict == "gone":
-        verdict, message = trial.ending(status)
+        control.send(zygote.STATUS)
+        verdict, message = trial.ending(int.from_bytes(control.recv(4), "little"))
+    else:
+        control.send(zygote.KILL)
     return [verdict, message[:MESSAGE].encode("utf-8", "replace").decode(), seconds]

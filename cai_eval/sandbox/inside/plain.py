@@ -10,7 +10,6 @@ import collections
 import importlib
 import sys
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
 Encoded = Any
@@ -75,8 +74,6 @@ def _encode_rare(value: object, refer: Callable[[object], Encoded]) -> Encoded:
             return {tag: getattr(value, write)()}
     if isinstance(value, type) and TYPES.get(value.__name__) is value:
         return {"type": value.__name__}
-    if isinstance(value, ModuleType) and value.__spec__ is not None:
-        return {"module": value.__name__}
     return refer(value)
 
 

@@ -1,8 +1,6 @@
 """The judge's side of the conversation: what stands for the program's functions and objects while the test runs."""
 
 import builtins
-import importlib
-import sys
 from collections.abc import Callable
 from types import FunctionType, MethodType
 from typing import Any, NoReturn
@@ -145,8 +143,6 @@ class Conversation:
                 return self._remotes.setdefault(number, Remote(self, number))
             case "callback", int(number) if 0 <= number < len(self._callbacks):
                 return self._callbacks[number]
-            case "module", str(name) if name in sys.stdlib_module_names:
-                return importlib.import_module(name)
         raise ValueError(f"no {tag}")
 
 
@@ -194,11 +190,11 @@ class Remote:
         return str(self._conversation.ask("repr", self._number))
 
     def _unsupported(self, *_: object) -> NoReturn:
-        self._conversation.stop("unsupported", "the test compares an object of the program's, which is not plain data")
+        self._conversation.stop("unsupported", "the test takes an object of the program's for plain data")
 
     __bool__ = __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __hash__ = __contains__ = _unsupported
     __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = _unsupported
-    __int__ = __float__ = __index__ = __round__ = __abs__ = __neg__ = __format__ = _unsupported
+    __int__ = __float__ = __index__ = __round__ = __abs__ = __neg__ = __format__ = __reduce_ex__ = _unsupported
 
 
 def _restore(old: object, new: object) -> None:

@@ -18,9 +18,11 @@ TICK = 0.1  # seconds between reminders to a test that catches everything
 def run(request: dict[str, Any], channel: Channel, seconds: float) -> tuple[str, str]:
     """The verdict and its message. "gone" means that the program's process ended by itself."""
     conversation = Conversation(channel)
+    running = [True]
 
     def late(*_: object) -> None:
-        conversation.stop("timeout", f"not finished after {seconds:g} s")
+        if running[0]:
+            conversation.stop("timeout", f"not finished after {seconds:g} s")
 
     signal.signal(signal.SIGALRM, late)
     try:
@@ -28,13 +30,14 @@ def run(request: dict[str, Any], channel: Channel, seconds: float) -> tuple[str,
             signal.setitimer(signal.ITIMER_REAL, seconds, TICK)
             _test(request, conversation)
         finally:
+            running[0] = False  # no call between the end of the test and this: an alarm cannot come between
             signal.setitimer(signal.ITIMER_REAL, 0)
     except Stop as stop:
         return stop.verdict, stop.message
     except MemoryError:
         return "memory", "out of memory"
     except BaseException as error:
-        verdict = "failed", f"{type(error).__name__}: {error}".rstrip(": ")
+        verdict = "failed", _why(error, request["test"])
     else:
         verdict = "passed", ""
     if conversation.stopped is not None:
@@ -45,9 +48,10 @@ def run(request: dict[str, Any], channel: Channel, seconds: float) -> tuple[str,
 
 
 def _test(request: dict[str, Any], conversation: Conversation) -> None:
-    codes = [
-        compile(request[part], f"{part}.py", "exec", dont_inherit=True) for part in ("setup", "test") if request[part]
-    ]
+    try:
+        codes = [compile(request[part], part, "exec", dont_inherit=True) for part in ("setup", "test")]
+    except (SyntaxError, ValueError) as error:
+        conversation.stop("sandbox error", f"the test cannot be read: {error}")
     entry_point = request["entry_point"]
     candidate, defined = conversation.load(request["source"], entry_point)
     program = Remote(conversation, 0)
@@ -61,6 +65,16 @@ def _test(request: dict[str, Any], conversation: Conversation) -> None:
     conversation.calls = 0
     for code in codes:
         exec(code, names)
+
+
+def _why(error: BaseException, test: str) -> str:
+    """The error in a line; an assertion that says nothing is quoted."""
+    text = f"{type(error).__name__}: {error}".rstrip(": ")
+    line, step = 0, error.__traceback__
+    while step is not None:
+        line = step.tb_lineno if step.tb_frame.f_code.co_filename == "test" else line
+        step = step.tb_next
+    return f"{text}: {test.splitlines()[line - 1].strip()}" if text == "AssertionError" and line else text
 
 
 def _names(code: CodeType) -> Iterator[str]:

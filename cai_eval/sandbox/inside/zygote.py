@@ -14,12 +14,13 @@ from .system import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, prctl
 
 CHANNEL = 3  # the one descriptor of a program besides the standard three
 OPEN_FILES = 64
+FORK, KILL, STATUS = b"f", b"k", b"s"
 
 
 def serve(
     control: socket.socket, limits: dict[str, Any], confine: Callable[[], None], clean: Callable[[], None]
 ) -> NoReturn:
-    """Fork a program for each descriptor that arrives; kill it at the next byte and answer with its wait status.
+    """Do as the judge asks: FORK a program on the descriptor that comes along, KILL it, or kill it and tell its STATUS.
 
     `confine` is called in the program's process before the program is, `clean` here after it is gone.
     """
@@ -28,25 +29,32 @@ def serve(
     _limit(limits)
     gc.collect()
     gc.freeze()
+    program = 0
     while True:
-        _, files, _, _ = socket.recv_fds(control, 1, 1)
-        if not files:
+        wish, files, _, _ = socket.recv_fds(control, 1, 1)
+        if wish == FORK:
+            program = os.fork()
+            if program == 0:
+                _run(files[0], limits, confine)
+            os.close(files[0])
+        elif wish in (KILL, STATUS):
+            os.kill(program, signal.SIGKILL)
+            _, status = os.waitpid(program, 0)
+            clean()
+            if wish == STATUS:
+                control.send(status.to_bytes(4, "little"))
+        else:
             os._exit(0)
-        program = os.fork()
-        if program == 0:
-            try:
-                os.dup2(files[0], CHANNEL)
-                os.closerange(CHANNEL + 1, OPEN_FILES)
-                confine()
-                Servant(Channel(CHANNEL, limits["output"])).serve()
-            finally:
-                os._exit(1)
-        os.close(files[0])
-        control.recv(1)
-        os.kill(program, signal.SIGKILL)
-        _, status = os.waitpid(program, 0)
-        clean()
-        control.send(status.to_bytes(4, "little"))
+
+
+def _run(file: int, limits: dict[str, Any], confine: Callable[[], None]) -> NoReturn:
+    try:
+        os.dup2(file, CHANNEL)
+        os.closerange(CHANNEL + 1, OPEN_FILES)
+        confine()
+        Servant(Channel(CHANNEL, limits["output"])).serve()
+    finally:
+        os._exit(1)
 
 
 def _limit(limits: dict[str, Any]) -> None:
