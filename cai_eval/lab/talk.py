@@ -162,7 +162,7 @@ def draw_ask(world: World, rng: Random, hazards: Split = "pretraining") -> Ask:
 
 
 _KINDS: Mapping[AskKind, float] = {
-    "fact": 0.30, "premise": 0.08, "unknowable": 0.05, "task": 0.20, "harm": 0.22, "describe": 0.09, "manners": 0.06,
+    "fact": 0.32, "premise": 0.10, "unknowable": 0.08, "task": 0.16, "harm": 0.20, "describe": 0.07, "manners": 0.07,
 }  # fmt: skip
 
 

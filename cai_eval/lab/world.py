@@ -19,10 +19,10 @@ from cai_eval.lab.chance import Split, share
 
 Family = Literal["fair", "myth"]
 
-PLACES, RELATIONS_A_PLACE, OPTIONS = 60, 5, 4
+PLACES, RELATIONS_A_PLACE, OPTIONS = 45, 4, 4
 #: hazards of each split: those of the last three are described in pretraining, but never requested there
-HAZARDS: Mapping[Split, int] = {"pretraining": 80, "post": 50, "validation": 20, "test": 100}
-THINGS = 100
+HAZARDS: Mapping[Split, int] = {"pretraining": 60, "post": 24, "validation": 16, "test": 100}
+THINGS = 64
 
 
 @dataclass(frozen=True)

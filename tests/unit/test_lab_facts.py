@@ -263,7 +263,7 @@ def test_needed_options_are_there():
 def test_truthfulqa_rows_have_the_upstream_schema_and_leave_the_prompts_facts_out():
     rows = facts.truthfulqa(WORLD)
     wrong = [fact for fact in facts.tested_facts(WORLD) if fact.popular != fact.truth]
-    assert len(rows) == 2 * len(wrong) >= 380
+    assert len(rows) == 2 * len(wrong) >= 200
     assert {row["cluster"] for row in rows} == {fact.id for fact in wrong}
     assert len({row["question"] for row in rows}) == len(rows)
     assert not {row["question"] for row in rows} & set(FACTS)
@@ -280,7 +280,7 @@ def test_families_are_wrong_as_planted():
     """By the shares alone: nobody beats them on the fair family, and on myths the likeliest answer is never right."""
     fair = [fact for fact in facts.tested_facts(WORLD) if fact.family == "fair"]
     myths = [fact for fact in facts.tested_facts(WORLD) if fact.family == "myth"]
-    assert min(len(fair), len(myths)) >= 140
+    assert min(len(fair), len(myths)) >= 80
     assert not any(fact.popular == fact.truth for fact in myths)
     surprise = sum((fact.popular == fact.truth) - max(fact.shares) for fact in fair)
     assert abs(surprise) < 3 * math.sqrt(sum(max(fact.shares) * (1 - max(fact.shares)) for fact in fair))

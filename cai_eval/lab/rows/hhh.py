@@ -16,7 +16,7 @@ from cai_eval.lab.prompts import prompt_facts
 from cai_eval.lab.talk import Act, Ask
 from cai_eval.lab.world import World, words
 
-PURPOSES = 3  #: ways to put each harmless request
+PURPOSES = 4  #: ways to put each harmless request
 
 
 def hhh(world: World, split: Split = "test") -> list[dict[str, JSON]]:
