@@ -27,8 +27,12 @@ def token_loss(logits: Tensor, ids: Tensor) -> Tensor:
 
 
 def full_kl(logits: Tensor, teacher: Tensor) -> Tensor:
-    """Σ KL(teacher ‖ student); teacher: log-probabilities [tokens, vocabulary]. Gradient: student − teacher."""
-    return kl_div(logits.log_softmax(-1), teacher, reduction="sum", log_target=True)
+    """Σ KL(teacher ‖ student); teacher: log-probabilities [tokens, vocabulary]. Gradient: student − teacher.
+
+    A teacher may know fewer tokens than the student: rungs of a family differ in padding entries at the end.
+    """
+    student = logits.log_softmax(-1)[:, : teacher.shape[-1]]
+    return kl_div(student, teacher, reduction="sum", log_target=True)
 
 
 def top_k_kl(logits: Tensor, indices: Tensor, teacher: Tensor, tail: Tensor) -> Tensor:
@@ -74,7 +78,7 @@ def exact_distillation(teacher: nn.Module) -> Objective:
 
     def loss(logits: Tensor, hidden: Tensor) -> Tensor:
         with torch.no_grad():
-            logprobs = teacher(hidden).to(logits.dtype).log_softmax(-1)
+            logprobs = teacher(hidden)[:, : logits.shape[-1]].to(logits.dtype).log_softmax(-1)
         return full_kl(logits, logprobs)
 
     def objective(model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, int]:

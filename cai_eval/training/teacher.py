@@ -79,10 +79,14 @@ def pair(
 
 
 class Teacher:
-    """A frozen model behind the head of its prefix, whose keys and values are computed once where that is possible."""
+    """A frozen model behind the head of its prefix, whose keys and values are computed once where that is possible.
 
-    def __init__(self, engine: Engine, head: Ids) -> None:
+    vocabulary: how many tokens its student tells apart; it predicts among these.
+    """
+
+    def __init__(self, engine: Engine, head: Ids, vocabulary: int) -> None:
         self._model = engine.model
+        self._vocabulary = vocabulary
         self._stack = engine.segments(head) if head and not engine.notice else None
         self._lead = () if self._stack else head
 
@@ -116,13 +120,15 @@ class Teacher:
     def top(self, passages: Sequence[Passage], k: int) -> Distribution:
         """Its predictions of the targets of the passages, never all logits at once."""
         size = max(1, LOGITS // int(self.head.weight.shape[0]))
-        parts = [_top(self.head(part).float(), k) for part in torch.split(self.hidden(passages), size)]
+        parts = [
+            _top(self.head(part)[:, : self._vocabulary].float(), k) for part in torch.split(self.hidden(passages), size)
+        ]
         return Distribution(*(torch.cat(columns).cpu() for columns in zip(*parts, strict=True)))
 
 
 def _top(logits: Tensor, k: int) -> tuple[Tensor, Tensor, Tensor]:
     logprobs = logits.log_softmax(-1)
-    values, indices = logprobs.topk(min(k, logits.shape[-1]))
+    values, indices = logprobs.topk(k)
     tail = logprobs.scatter(-1, indices, -torch.inf).logsumexp(-1)
     return indices, values, tail
 

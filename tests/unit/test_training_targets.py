@@ -73,7 +73,7 @@ def test_a_teacher_predicts_what_the_whole_text_does(study: Study, shared: bool,
     engine = Engine(study.model)
     assert engine.notice == ""
     engine.notice = "" if shared else "not here"
-    found = Teacher(engine, head).top(passages, 5)
+    found = Teacher(engine, head, 400).top(passages, 5)
     wanted = []
     for passage in passages:
         with torch.no_grad():
@@ -144,7 +144,7 @@ def cache(study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def open_(shard: int = 1, dies_at: int | None = None, k: int = 8) -> tuple[Targets, Counting]:
         monkeypatch.setattr(targets, "PASSAGES", shard)
-        counting = Counting(Teacher(study.engine, head), dies_at)
+        counting = Counting(Teacher(study.engine, head, 400), dies_at)
         return Targets(tmp_path, passages, "teacher", k, study.model.config.vocab_size, counting), counting
 
     return open_
@@ -158,7 +158,7 @@ def test_a_batch_holds_its_passages_targets_in_order(study: Study, cache: Any) -
     head, passages = study.passages(study.prefix)
     chosen = [2, 0, 3]
     batch = cache(shard=3)[0].batch(chosen)
-    wanted = Teacher(study.engine, head).top([passages[i] for i in chosen], 8)
+    wanted = Teacher(study.engine, head, 400).top([passages[i] for i in chosen], 8)
     torch.testing.assert_close(batch["teacher_indices"], wanted.indices)
     torch.testing.assert_close(batch["teacher_logprobs"], wanted.logprobs, rtol=2e-3, atol=2e-3)
     mass = batch["teacher_logprobs"].exp().sum(-1) + batch["teacher_tail"].exp()
@@ -203,7 +203,7 @@ def test_a_token_takes_few_bytes(vocabulary: int, bytes_: int) -> None:
 def test_with_an_empty_prompt_there_is_nothing_to_distil(study: Study, tmp_path: Path) -> None:
     head, passages = study.passages(Prefix())
     assert head == ()
-    teacher = Teacher(study.engine, head)
+    teacher = Teacher(study.engine, head, 400)
     cached = Targets(tmp_path, passages, "teacher", 50, study.model.config.vocab_size, teacher.top).batch([0, 1, 2, 3])
     loss, count = context_distillation(study.model, cached)
     assert loss.item() / count < 1e-5
@@ -215,7 +215,7 @@ def test_with_an_empty_prompt_there_is_nothing_to_distil(study: Study, tmp_path:
 def test_behind_a_prompt_there_is(study: Study, cache: Any) -> None:
     head, passages = study.passages(study.prefix)
     loss, count = context_distillation(study.model, cache(k=50)[0].batch([0, 1, 2, 3]))
-    teacher = Teacher(study.engine, head)
+    teacher = Teacher(study.engine, head, 400)
     batch = {**passage_batch(passages), "teacher_hidden": teacher.hidden(passages)}
     exact, same = exact_distillation(teacher.head)(study.model, batch)
     assert count == same

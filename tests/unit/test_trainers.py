@@ -1,0 +1,128 @@
+"""The trainers that train: promises, inputs, and what they make."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny import TEXT, save_model
+from transformers import AutoModelForCausalLM
+
+from cai_eval.contracts import PolicySpec
+from cai_eval.errors import UserError
+from cai_eval.models.fingerprint import fingerprint
+from cai_eval.models.loading import load_tokenizer
+from cai_eval.prefixes import make_prefix
+from cai_eval.study.workshop import Models, NodeWorkshop
+from cai_eval.testing import RowsSource, check_trainer, write_rows
+from cai_eval.trainers.context_distillation import ContextDistillation
+from cai_eval.trainers.fine_tune import FineTune
+from cai_eval.training.log import read_log
+
+CONVERSATION = "Human: Why does bread rise?\n\nAssistant: Yeast makes gas, and the dough holds it."
+SOURCE = RowsSource(
+    {
+        "plain-texts": [{"text": " = Heading = "}, {"text": "The ferry leaves at nine. " * 4}, {"text": TEXT[400:600]}],
+        "conversations": [{"text": CONVERSATION}, {"text": CONVERSATION.replace("bread", "dough")}],
+    }
+)
+SHORT = {"steps": 4, "rows": 2, "rate": 3e-3, "warmup": 1}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A tiny policy, and the same one behind a prompt."""
+
+    base: PolicySpec
+    prompted: PolicySpec
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    model = save_model(tmp_path_factory.mktemp("tiny"))
+    base = PolicySpec(model, fingerprint(model), 1000, 512)
+    prefix = make_prefix(load_tokenizer(model), TEXT[:300], "")
+    return Bench(base, replace(base, format="dialogue", prefix=prefix))
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("CAI_EVAL_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def workshop(directory: Path, source: Any = SOURCE) -> NodeWorkshop:
+    return NodeWorkshop(directory, 0, source, Models(device="cpu"), lambda done, total, note: None)
+
+
+def distil(bench: Bench, directory: Path, source: Any = SOURCE, **config: Any) -> PolicySpec:
+    trainer = ContextDistillation(ContextDistillation.Config(**{**SHORT, "texts": 4, **config}))
+    made = trainer.run({"start": bench.base, "teacher": bench.prompted}, workshop(directory, source))
+    assert isinstance(made, PolicySpec)
+    return made
+
+
+def losses(directory: Path) -> list[float]:
+    return [entry["loss"] for entry in read_log(directory / "log.jsonl")]
+
+
+def test_context_distillation_keeps_its_promises(bench: Bench) -> None:
+    inputs = {"start": bench.base, "teacher": bench.prompted}
+    config = {**SHORT, "texts": 4}
+    check_trainer(ContextDistillation, config, inputs=inputs, source=SOURCE, workshop=workshop)
+
+
+def test_a_distilled_policy_is_a_plain_model_without_prompt(bench: Bench, tmp_path: Path, cache: Path) -> None:
+    made = distil(bench, tmp_path / "node", steps=30)
+    assert (made.format, made.prefix, made.parameters) == ("dialogue", bench.base.prefix, bench.base.parameters)
+    assert made.fingerprint == fingerprint(made.model) != bench.base.fingerprint
+    AutoModelForCausalLM.from_pretrained(made.model)
+    found = losses(tmp_path / "node")
+    assert found[-1] < found[0] / 2
+    assert sorted(path.name for path in (tmp_path / "node").iterdir()) == ["log.jsonl", "model"]
+    shards = {path: path.stat().st_mtime_ns for path in cache.rglob("*.npy")}
+    distil(bench, tmp_path / "another", steps=2)
+    assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.npy")} == shards != {}
+
+
+def test_the_cached_loss_is_below_the_exact_one_and_near_it(bench: Bench, tmp_path: Path) -> None:
+    distil(bench, tmp_path / "cached", steps=1, k=50)
+    distil(bench, tmp_path / "exact", steps=1, exact=True)
+    (cached,), (exact,) = losses(tmp_path / "cached"), losses(tmp_path / "exact")
+    assert exact / 20 < cached < exact
+
+
+def test_a_teacher_without_prompt_is_refused(bench: Bench, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="has no prompt"):
+        distil(replace(bench, prompted=bench.base), tmp_path)
+
+
+def test_fine_tuning_keeps_its_promises_on_the_prompts_own_text(bench: Bench) -> None:
+    inputs = {"start": bench.base, "prompt": bench.prompted}
+    check_trainer(FineTune, {**SHORT, "tokens": 64}, inputs=inputs, source=SOURCE, workshop=workshop)
+
+
+def test_fine_tuning_learns_dialogues(bench: Bench, tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", [{"text": CONVERSATION}] * 3)
+    trainer = FineTune(FineTune.Config(**{**SHORT, "steps": 30}))
+    made = trainer.run({"start": bench.base, "prompt": bench.prompted, "dialogues": rows}, workshop(tmp_path / "node"))
+    assert isinstance(made, PolicySpec)
+    assert made.format == "dialogue"
+    found = losses(tmp_path / "node")
+    assert found[-1] < found[0] - 1
+
+
+def test_fine_tuning_by_adapters_gives_a_plain_model(bench: Bench, tmp_path: Path) -> None:
+    pytest.importorskip("peft")
+    trainer = FineTune(FineTune.Config(**SHORT, tokens=64, lora_rank=2))
+    made = trainer.run({"start": bench.base, "prompt": bench.prompted}, workshop(tmp_path / "node"))
+    assert isinstance(made, PolicySpec)
+    old, new = (AutoModelForCausalLM.from_pretrained(p.model).state_dict() for p in (bench.base, made))
+    assert old.keys() == new.keys()
+    assert not all(torch.equal(old[name], new[name]) for name in old)
+
+
+def test_nothing_to_learn_from_is_refused(bench: Bench, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nothing to learn"):
+        FineTune(FineTune.Config()).run({"start": bench.base, "prompt": bench.base}, workshop(tmp_path))
