@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -21,6 +22,8 @@ def command() -> int:
     for package, version in about["packages"].items():
         click.echo(f"{package} {version}")
     click.echo(_device())
+    for line in _sandbox():
+        click.echo(line)
     offline = "set: nothing is fetched" if os.environ.get("HF_HUB_OFFLINE") == "1" else "not set"
     click.echo(f"HF_HUB_OFFLINE is {offline}")
     cache = cache_directory()
@@ -35,6 +38,22 @@ def command() -> int:
                 click.echo(f"broken: {plugin.problem}")
     click.echo("all plug-ins load" if not broken else f"{broken} plug-ins do not load")
     return 1 if broken else 0
+
+
+def _sandbox() -> Iterator[str]:
+    """What stands between this machine and a program that a model wrote."""
+    from cai_eval.errors import UserError
+    from cai_eval.sandbox import Sandbox
+
+    try:
+        with Sandbox(workers=1) as sandbox:
+            layers = sandbox.layers
+    except UserError as error:
+        yield f"sandbox: none; {error}"
+        return
+    yield f"sandbox: {layers.backend}"
+    for mark, lines in (("closed", layers.closed), ("open", layers.open), ("refused by the kernel", layers.refused)):
+        yield from (f"  {mark}: {line}" for line in lines)
 
 
 def _device() -> str:

@@ -232,6 +232,7 @@ PROGRAMS: dict[str, tuple[str, str]] = {
     "forges a module": ("failed", TAMPER.replace("ACTION", '{"module": "antigravity"}')),
     "forges a tag": ("failed", TAMPER.replace("ACTION", '{"__reduce__": ["os.system", "true"]}')),
     "forges a bomb": ("failed", TAMPER.replace("ACTION", '{"Decimal": "1e999999999"}')),
+    "forges another": ("failed", TAMPER.replace("ACTION", '{"fraction": ["1e999999999", 1]}')),
     "hangs up": ("failed", "import os\ndef f(x):\n    os.closerange(0, 64)"),
     "hangs up and stays": ("failed", "import os\ndef f(x):\n    os.closerange(0, 64)\n    while True: pass"),
     "writes to /dev/shm": ("failed", "def f(x):\n    open('/dev/shm/hostile', 'w').write('x'); return 1"),

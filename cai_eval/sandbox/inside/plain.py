@@ -31,7 +31,6 @@ WRITTEN = {
     "date": ("datetime", "isoformat", "fromisoformat"),
     "time": ("datetime", "isoformat", "fromisoformat"),
     "Decimal": ("decimal", "__str__", "__call__"),
-    "Fraction": ("fractions", "__str__", "__call__"),
 }
 """Types of modules that few programs import: the module, how a value is written, how it is read."""
 TYPES = {name: kind for name, kind in vars(builtins).items() if isinstance(kind, type)}
@@ -69,6 +68,8 @@ def _encode_rare(value: object, refer: Callable[[object], Encoded]) -> Encoded:
         return {"bytearray" if isinstance(value, bytearray) else "bytes": value.decode("latin-1")}
     if isinstance(value, range):
         return {"range": [encode(part, refer) for part in (value.start, value.stop, value.step)]}
+    if "fractions" in sys.modules and isinstance(value, sys.modules["fractions"].Fraction):
+        return {"fraction": [encode(part, refer) for part in value.as_integer_ratio()]}
     for tag, (module, write, _) in WRITTEN.items():
         if module in sys.modules and isinstance(value, getattr(sys.modules[module], tag)):
             return {tag: getattr(value, write)()}
@@ -103,10 +104,11 @@ _REST: dict[str, Callable[[Any], object]] = {
     "complex": lambda parts: complex(*parts),
     "bytes": lambda text: text.encode("latin-1"),
     "bytearray": lambda text: bytearray(text, "latin-1"),
-    "range": lambda parts: range(*(decode(part, _no_reference) for part in parts)),
+    "range": lambda parts: range(*_integers(parts)),
+    "fraction": lambda parts: importlib.import_module("fractions").Fraction(*_integers(parts)),
     "type": TYPES.__getitem__,
 }
 
 
-def _no_reference(tag: str, body: Encoded) -> object:
-    raise ValueError(f"no {tag} is expected here")
+def _integers(parts: list[Encoded]) -> list[int]:
+    return [int(part["int"], 16) if isinstance(part, dict) else int(part) for part in parts]
