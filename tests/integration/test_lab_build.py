@@ -11,11 +11,19 @@ import pytest
 from safetensors.torch import load_file
 
 from cai_eval.lab import shipped
-from cai_eval.lab.recipe import RECIPE, load_recipe
+from cai_eval.lab.recipe import load_recipe
 
 pytestmark = pytest.mark.slow
 
-SMALL = {"tokens: 8_000_000": "tokens: 160_000", "window: 256, rows: 16": "window: 128, rows: 4"}
+SMALL = """
+version: 1
+tokens: 120_000
+stages: [{share: 0.8, window: 128, rows: 4}, {share: 0.2, window: 256, rows: 2}]
+optimisation: {optimizer: muon, warmup: 0.05, decay: linear, final: 0.1, betas: [0.9, 0.98], weight_decay: 0.05,
+               clip: 1.0, precision: bf16}
+rungs:
+  24k: {hidden: 32, layers: 2, heads: 2, inner: 80, rate: 2.0e-2, seeds: 2}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +34,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    text = RECIPE.read_text("utf-8")
-    for old, new in SMALL.items():
-        assert old in text
-        text = text.replace(old, new)
     path = tmp_path_factory.mktemp("recipe") / "small.yaml"
-    path.write_text(text, "utf-8")
+    path.write_text(SMALL, "utf-8")
     return path
 
 
@@ -71,7 +75,7 @@ def test_it_learns(undisturbed: Path) -> None:
     ]
     assert len(losses) == 4
     assert losses == sorted(losses, reverse=True)
-    assert losses[0] > 7 > 4 > losses[-1]
+    assert losses[0] > 7 > 4.5 > losses[-1]
 
 
 def test_two_builds_are_bitwise_equal(undisturbed: Path, cache: Path, recipe: Path, tmp_path: Path) -> None:
