@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 from tiny import TEXT, save_model
 from transformers import AutoModelForCausalLM
 
@@ -18,6 +19,7 @@ from cai_eval.study.workshop import Models, NodeWorkshop
 from cai_eval.testing import RowsSource, check_trainer, write_rows
 from cai_eval.trainers.context_distillation import ContextDistillation
 from cai_eval.trainers.fine_tune import FineTune
+from cai_eval.trainers.rows import Rows
 from cai_eval.training.log import read_log
 
 CONVERSATION = "Human: Why does bread rise?\n\nAssistant: Yeast makes gas, and the dough holds it."
@@ -126,3 +128,18 @@ def test_fine_tuning_by_adapters_gives_a_plain_model(bench: Bench, tmp_path: Pat
 def test_nothing_to_learn_from_is_refused(bench: Bench, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nothing to learn"):
         FineTune(FineTune.Config()).run({"start": bench.base, "prompt": bench.base}, workshop(tmp_path))
+
+
+def test_rows_of_a_file_are_those_of_its_content(tmp_path: Path) -> None:
+    file = tmp_path / "talks.jsonl"
+    made = write_rows(file, [{"text": CONVERSATION}] * 2)
+    check_trainer(Rows, {"file": str(file)})
+    trainer = Rows(Rows.Config(file=str(file)))
+    assert trainer.run({}, workshop(tmp_path)) == made
+    assert trainer.alternatives() == ({"file": str(file), "sha256": made.sha256},)
+    write_rows(file, [{"text": CONVERSATION}])
+    assert Rows.Config(file=str(file)).sha256 != made.sha256
+    with pytest.raises(ValidationError, match="another sha256"):
+        Rows.Config(file=str(file), sha256=made.sha256)
+    with pytest.raises(UserError, match="check the path"):
+        Rows.Config(file=str(tmp_path / "none"))

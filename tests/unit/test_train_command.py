@@ -1,0 +1,52 @@
+"""`cai-eval train`: one node, stored where a second command finds it."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from tiny import save_model
+from transformers import AutoModelForCausalLM
+
+from cai_eval import registry
+from cai_eval.cli.train import command
+from cai_eval.errors import UserError
+from cai_eval.testing import write_rows
+from cai_eval.trainers.fine_tune import FineTune
+from cai_eval.trainers.rows import Rows
+
+TALK = {"text": "Human: Why does bread rise?\n\nAssistant: Yeast makes gas."}
+
+
+@pytest.fixture
+def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The command on a tiny model, with `fine-tune` and `rows` at hand; gives what it prints."""
+    plugins = {"fine-tune": FineTune, "rows": Rows}
+    monkeypatch.setattr(registry, "load", lambda group, name: plugins[name])
+    monkeypatch.setattr(registry, "names", lambda group: list(plugins))
+    model = save_model(tmp_path / "model")
+    write_rows(tmp_path / "talks.jsonl", [TALK] * 4)
+
+    def run(*arguments: str) -> str:
+        options = ["--start", model, "--out", str(tmp_path / "out"), "--device", "cpu", "--set", "rows=2"]
+        done = CliRunner().invoke(command, ["fine-tune", *options, *arguments], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return done.stdout.strip()
+
+    return run
+
+
+def test_a_model_is_trained_once(train: Any, tmp_path: Path) -> None:
+    arguments = ("--set", "steps=3", "--input", f"dialogues={tmp_path / 'talks.jsonl'}", "--input", "prompt=base")
+    place = Path(train(*arguments))
+    AutoModelForCausalLM.from_pretrained(place)
+    written = (place / "model.safetensors").stat().st_mtime_ns
+    assert train(*arguments) == str(place)
+    assert (place / "model.safetensors").stat().st_mtime_ns == written
+    write_rows(tmp_path / "talks.jsonl", [TALK] * 5)
+    assert train(*arguments) != str(place)
+
+
+def test_an_input_that_the_trainer_lacks_is_named(train: Any) -> None:
+    with pytest.raises(UserError, match="unknown input 'dialogue': did you mean 'dialogues'"):
+        train("--input", "dialogue=x")
