@@ -158,6 +158,41 @@ def show_splits(world: World) -> None:
         click.echo(f"{name}: {len(rows(world)):,} rows under test, none of them in the corpus")
 
 
+@command.command("report")
+@click.option("--run", "runs", multiple=True, type=click.Path(path_type=Path), help="Take this run's records.")
+@click.option("--null-world", type=click.Path(path_type=Path), help="A model built with --correlation 0.")
+@click.option("--without-drafts", type=click.Path(path_type=Path), help="A model built with --without drafts.")
+@click.option("--out", type=click.Path(path_type=Path), default=Path("docs/laboratory.md"), show_default=True)
+@click.option("--device", help="cpu, cuda, cuda:1; the best there is by default.")
+def report(
+    runs: tuple[Path, ...], null_world: Path | None, without_drafts: Path | None, out: Path, device: str | None
+) -> None:
+    """Measure what the ladder should show and write the page that says how far it does.
+
+    Without --run, runs the suites alignment-tax and controls on all items and every initialisation first.
+    """
+    from cai_eval.caches import cache_directory
+    from cai_eval.cli.display import Display
+    from cai_eval.inference.store import ResponseStore
+    from cai_eval.study.laboratory import SUITES, write_page
+    from cai_eval.study.workshop import Models
+
+    measured = runs or tuple(run_whole(suite, device) for suite in SUITES)
+    models = Models(device, store=ResponseStore(cache_directory() / "answers.sqlite"))
+    with Display().status("measuring") as progress:
+        write_page(measured, models, out, null_world, without_drafts, progress)
+    click.echo(out)
+
+
+def run_whole(suite: str, device: str | None) -> Path:
+    """The directory of a run of a suite on everything that the laboratory has."""
+    from cai_eval.cli.run import run
+    from cai_eval.study.session import Order
+
+    _, outcome = run(Order(suite, ladder="lab-seeds", full=True, device=device), None, False, False)
+    return Path(outcome["run"])
+
+
 @contextmanager
 def shown(name: str) -> Iterator[Callable[[Progress], None]]:
     """Progress of one training on stderr: a bar, or a line now and then where nothing can move."""
