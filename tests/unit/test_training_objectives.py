@@ -162,6 +162,24 @@ def test_a_model_that_caps_its_logits_is_refused() -> None:
         causal_lm(build(Gemma2ForCausalLM, config), {"input_ids": IDS})
 
 
+def test_a_model_that_has_diverged_says_so_by_its_loss() -> None:
+    model = llama()
+    with torch.no_grad():
+        model.model.norm.weight[0] = torch.nan
+    assert causal_lm(model, {"input_ids": IDS})[0].isnan()
+
+
+def test_bfloat16_moves_the_gradients_a_little() -> None:
+    model = llama().float()
+    batch = {"input_ids": IDS, "targets": TARGETS}
+    wanted = gradients(model, causal_lm(model, batch)[0])
+    with torch.autocast("cpu", torch.bfloat16):
+        loss, _ = causal_lm(model, batch)
+    assert loss.dtype == torch.float32
+    for name, gradient in gradients(model, loss).items():
+        assert torch.cosine_similarity(gradient.flatten(), wanted[name].flatten(), dim=0) > 0.99, name
+
+
 def test_padding_and_masked_tokens_change_nothing() -> None:
     model = llama()
     alone, count = causal_lm(model, {"input_ids": IDS[:1, :5], "targets": TARGETS[:1, :5]})
