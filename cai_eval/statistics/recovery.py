@@ -12,6 +12,8 @@ from cai_eval.statistics.estimate import Estimate
 from cai_eval.statistics.intervals import LEVEL, mean_interval
 from cai_eval.statistics.resampling import bootstrap
 
+DIGITS = 6  #: of slope and intercept: on a perfect line rounding would pass for variation
+
 
 @dataclass(frozen=True)
 class Recovery:
@@ -42,17 +44,13 @@ def recovery(
     centre = true.mean()
     moments = np.column_stack([given, true - centre, given * (true - centre), (true - centre) ** 2])
 
-    def slope(means: Array) -> Array:
+    def line(means: Array) -> tuple[Array, Array]:
         stated, planted, product, square = np.moveaxis(means, -1, 0)
-        ratio: Array = (product - stated * planted) / (square - planted**2)
-        return ratio
-
-    def intercept(means: Array) -> Array:
-        line: Array = means[..., 0] - slope(means) * (means[..., 1] + centre)
-        return line
+        slope = (product - stated * planted) / (square - planted**2)
+        return np.round(slope, DIGITS), np.round(stated - slope * (planted + centre), DIGITS)
 
     return Recovery(
-        bootstrap(moments, clusters, slope, level, resamples, seed),
-        bootstrap(moments, clusters, intercept, level, resamples, seed),
+        bootstrap(moments, clusters, lambda means: line(means)[0], level, resamples, seed),
+        bootstrap(moments, clusters, lambda means: line(means)[1], level, resamples, seed),
         mean_interval(np.abs(given - true), clusters, level),
     )
