@@ -32,10 +32,7 @@ class Sandbox:
             raise UserError(f"unknown sandbox back end {backend!r}: there are {', '.join(get_args(Backend))}.")
         self.limits = limits or Limits()
         choices = ("namespaces", "landlock", "filter") if backend == "auto" else (backend,)
-        first, refused = _first(choices, self.limits)
-        self.layers: Layers = replace(first.layers, refused=refused)
-        count = workers or 2 * len(os.sched_getaffinity(0))
-        self._workers = [first, *(Worker(self.layers.backend, self.limits) for _ in range(count - 1))]
+        self._workers, self.layers = _start(choices, self.limits, workers or 2 * len(os.sched_getaffinity(0)))
 
     def __enter__(self) -> Self:
         return self
@@ -110,14 +107,20 @@ class Sandbox:
     def _replace(self, index: int) -> None:
         self._workers[index].close()
         self._workers[index] = Worker(self.layers.backend, self.limits)
+        self._workers[index].greet()
 
 
-def _first(backends: Iterable[str], limits: Limits) -> tuple[Worker, tuple[str, ...]]:
-    """A worker of the first back end that the kernel grants, and why those before it were refused."""
-    refusals: list[str] = []
+def _start(backends: Iterable[str], limits: Limits, count: int) -> tuple[list[Worker], Layers]:
+    """Workers of the first back end that the kernel grants."""
+    refused: list[str] = []
     for backend in backends:
+        workers = [Worker(backend, limits) for _ in range(count)]
         try:
-            return Worker(backend, limits), tuple(refusals)
-        except RefusedError as refused:
-            refusals.append(str(refused))
-    raise UserError(f"this machine refuses the sandbox ({'; '.join(refusals)}); choose another back end.")
+            layers = [worker.greet() for worker in workers]
+        except RefusedError as error:
+            refused.append(str(error))
+            for worker in workers:
+                worker.close()
+        else:
+            return workers, replace(layers[0], refused=tuple(refused))
+    raise UserError(f"this machine refuses the sandbox ({'; '.join(refused)}); choose another back end.")

@@ -1,5 +1,6 @@
 """One far side: the judge's process, from our side of its pipes."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -26,10 +27,13 @@ class RefusedError(Exception):
 
 
 class Worker:
-    """A judge and its zygote; programs are judged in the order in which they were sent."""
+    """A judge and its zygote; programs are judged in the order in which they were sent.
+
+    Starting one does not wait for it: `greet` does, and comes before all else.
+    """
 
     def __init__(self, backend: str, limits: Limits) -> None:
-        """Start the processes. Raises RefusedError where the kernel refuses the back end."""
+        self._backend = backend
         self._limits = limits
         self._since = 0.0
         self.waiting: deque[tuple[int, Program]] = deque()
@@ -47,14 +51,16 @@ class Worker:
         assert self._process.stdout is not None
         self._requests = Channel(self._process.stdin.fileno(), LONGEST)
         self._replies = Channel(self._process.stdout.fileno(), LONGEST)
+
+    def greet(self) -> Layers:
+        """Wait until the isolation stands. Raises RefusedError where the kernel refuses the back end."""
         try:
             hello = self._replies.receive()
         except EOFError:
             hello = {"refused": self._last_words()}
         if "refused" in hello:
-            self.close()
-            raise RefusedError(f"{backend}: {hello['refused']}")
-        self.layers = Layers(backend, tuple(hello["closed"]), tuple(hello["open"]))
+            raise RefusedError(f"{self._backend}: {hello['refused']}")
+        return Layers(self._backend, tuple(hello["closed"]), tuple(hello["open"]))
 
     def fileno(self) -> int:
         """What becomes readable when an outcome is there."""
@@ -65,7 +71,8 @@ class Worker:
         if not self.waiting:
             self._since = time.monotonic()
         self.waiting.append((number, program))
-        self._requests.send(vars(program))
+        with contextlib.suppress(OSError):  # a judge that is gone is found so when its outcome is due
+            self._requests.send(vars(program))
 
     def receive(self) -> tuple[int, Outcome]:
         """The outcome of the oldest program sent. Raises EOFError when the judge is gone."""
@@ -104,15 +111,5 @@ def _wrapper(backend: str) -> list[str]:
         )
     shown = [path for path in [*readable(), INTERPRETER, str(HERE)] if os.path.exists(path) and path[:5] != "/dev/"]
     binds = [part for path in shown for part in ("--ro-bind", path, path)]
-    options = [
-        "--unshare-all",
-        "--die-with-parent",
-        "--new-session",
-        "--cap-drop",
-        "ALL",
-        "--dev",
-        "/dev",
-        "--tmpfs",
-        "/tmp",
-    ]
-    return [command, *options, *binds, "--"]
+    options = "--unshare-all --die-with-parent --new-session --cap-drop ALL --dev /dev --tmpfs /tmp"
+    return [command, *options.split(), *binds, "--"]

@@ -15,10 +15,10 @@ REPOSITORY = HERE.parents[1]
 SLACK = 2.0  # seconds past its deadline that a program may cost on a busy machine
 
 
-def in_throwaway_root(script: str, *arguments: str):
-    """What a script prints there, read as JSON. Skips where no such root can be made."""
-    command = [sys.executable, str(HERE / "throwaway.py"), sys.executable, str(HERE / script), *arguments]
-    result = subprocess.run([*command, str(REPOSITORY)], capture_output=True, text=True, timeout=200)
+def in_throwaway_root(*arguments: str):
+    """What Python prints there, read as JSON. Skips where no such root can be made."""
+    command = [sys.executable, str(HERE / "throwaway.py"), sys.executable, *arguments, str(REPOSITORY)]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=200)
     if result.returncode == UNAVAILABLE:
         pytest.skip(result.stderr.strip())
     assert result.returncode == 0, result.stderr
@@ -38,7 +38,7 @@ def aftermath(request):
     """All the hostile programs, run with one back end."""
     if request.param == "bwrap" and shutil.which("bwrap") is None:
         pytest.skip("bubblewrap is not installed")
-    return in_throwaway_root("hostile_run.py", request.param)
+    return in_throwaway_root(str(HERE / "hostile_run.py"), request.param)
 
 
 def test_no_hostile_program_passes_and_each_is_told_for_what_it_is(aftermath):
@@ -66,8 +66,26 @@ def test_the_sandbox_serves_on_and_nothing_is_left(aftermath):
 
 
 def test_a_secret_in_one_process_can_be_stolen_and_the_sandbox_has_none():
-    thefts = in_throwaway_root("hostile_nonce.py")
+    thefts = in_throwaway_root(str(HERE / "hostile_nonce.py"))
     assert len(thefts) == 3
     for believed, verdict in thefts.values():
         assert believed
         assert verdict == "failed"
+
+
+WITHOUT_NAMESPACES = """
+import json, sys
+open("/proc/sys/user/max_user_namespaces", "w").write("0")
+sys.path.insert(0, sys.argv[1])
+from cai_eval.sandbox import Program, Sandbox
+with Sandbox(workers=1) as sandbox:
+    (outcome,) = sandbox.run([Program("def f(): return 1", "f", "assert f() == 1")])
+print(json.dumps([vars(sandbox.layers), outcome.verdict]))
+"""
+
+
+def test_where_namespaces_are_refused_the_next_best_is_taken_and_said():
+    layers, verdict = in_throwaway_root("-c", WITHOUT_NAMESPACES)
+    assert verdict == "passed"
+    assert layers["backend"] in ("landlock", "filter")
+    assert "namespaces" in layers["refused"][0]

