@@ -62,6 +62,18 @@ def write_weights(tensors: Mapping[str, Tensor], config: Mapping[str, Any], fact
 
     kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items() if name != "lm_head.weight"}
     save_file(kept, path, {"format": "pt", "config": json.dumps(config), "facts": json.dumps(asdict(facts))})
+    _settle(path)
+
+
+def _settle(path: Path) -> None:
+    """Sort a weight file's metadata, which the library writes in any order: the same weights, the same bytes."""
+    content = path.read_bytes()
+    end = 8 + int.from_bytes(content[:8], "little")
+    header = json.loads(content[8:end])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    settled = json.dumps(header, separators=(",", ":")).encode()
+    settled += b" " * (-len(settled) % 8)
+    path.write_bytes(len(settled).to_bytes(8, "little") + settled + content[end:])
 
 
 def describe(path: Path) -> tuple[dict[str, Any], Facts]:

@@ -79,6 +79,14 @@ def test_an_unpacked_rung_is_the_one_that_was_built(built: Path, shelf: Path) ->
     assert len({fingerprint(str(unpack(f"lab/{shipped.name_of(*each)}"))) for each in MODELS}) == 3
 
 
+def test_the_same_weights_are_the_same_bytes(built: Path, shelf: Path) -> None:
+    marks = set()
+    for _ in range(8):
+        publish(built)
+        marks.add(checksum(shelf / "2k.safetensors"))
+    assert len(marks) == 1
+
+
 def test_the_embedding_is_stored_once(shelf: Path) -> None:
     config, facts = describe(shelf / "2k.safetensors")
     weights = 2 * (2048 * 16 + 4 * 16 * 16 + 3 * 16 * 32 + 3 * 16)
