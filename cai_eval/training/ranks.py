@@ -21,7 +21,8 @@ class Ranks:
     """This process among all that train. main: the one that writes files."""
 
     def __init__(self) -> None:
-        self._state = PartialState()
+        # without an accelerator it must be told so, or it takes every rank for a lone process
+        self._state = PartialState(cpu=not torch.accelerator.is_available())
         self.rank: int = self._state.process_index
         self.main: bool = self._state.is_main_process
         self.alone: bool = self._state.num_processes == 1

@@ -18,7 +18,7 @@ ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
 
 
 def start(*command: str) -> None:
-    subprocess.run([sys.executable, *command], check=True, env=ENVIRONMENT, timeout=280)
+    subprocess.run([sys.executable, *command], check=True, env=ENVIRONMENT, timeout=800)
 
 
 def result(folder: Path) -> dict[str, Any]:
@@ -35,10 +35,12 @@ def whole(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_two_ranks_are_one(whole: Path) -> None:
     two = whole.with_name("two")
     shutil.copytree(whole / "model", two / "model")
     start("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", PROGRAM, str(two))
+    assert sorted(path.name for path in two.glob("rank-*")) == ["rank-0", "rank-1"]
     torch.testing.assert_close(result(two), result(whole), rtol=0, atol=1e-9)
     losses, alone = ([e["loss"] for e in read_log(folder / "training" / "log.jsonl")] for folder in (two, whole))
     assert losses == pytest.approx(alone, abs=1e-9)
@@ -46,6 +48,7 @@ def test_two_ranks_are_one(whole: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_kills_change_no_bit(whole: Path) -> None:
     cut = whole.with_name("cut")
     shutil.copytree(whole / "model", cut / "model")

@@ -2,8 +2,8 @@
 
     python training_program.py FOLDER [KILLS]
 
-Trains FOLDER/model, in float64, and leaves the weights in FOLDER/result.pt. Every step has three micro-batches with
-different numbers of targets, and a checkpoint. With KILLS the training runs in forks that are killed so many times,
+Trains FOLDER/model, in float64, and leaves the weights in FOLDER/result.pt, beside it a file for each rank. Every step
+has three micro-batches with different numbers of targets, and a checkpoint. With KILLS the training runs in forks that are killed so many times,
 each soon after its first checkpoint, before one is left to end.
 """
 
@@ -20,6 +20,7 @@ from transformers import LlamaForCausalLM
 from cai_eval.training.loop import train
 from cai_eval.training.objectives import causal_lm
 from cai_eval.training.optimisation import Optimisation, order
+from cai_eval.training.ranks import Ranks
 
 STEPS = 24
 DATA = torch.randint(1, 400, (60, 12), generator=torch.Generator().manual_seed(0))
@@ -35,6 +36,7 @@ def work(folder: Path) -> None:
     torch.set_num_threads(1)
     model = LlamaForCausalLM.from_pretrained(folder / "model").double()
     optimisation = Optimisation(STEPS, 1e-2, warmup=2)
+    (folder / f"rank-{Ranks().rank}").touch()
     train(model, batches, causal_lm, optimisation, folder / "training", checkpoint_every=1)
     torch.save(model.state_dict(), folder / "result.pt")
 
