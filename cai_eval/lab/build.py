@@ -35,10 +35,12 @@ class Job:
 
     @property
     def name(self) -> str:
+        """How the model is called: "98k", "98k-seed1"."""
         return name_of(self.rung, self.seed)
 
     @property
     def shape(self) -> Shape:
+        """Of the rung. Raises UserError for an unknown one."""
         return self.recipe.shape(self.rung)
 
     def directory(self, out: Path) -> Path:

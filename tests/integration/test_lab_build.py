@@ -10,8 +10,11 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
+from cai_eval.lab import recipe as recipes
 from cai_eval.lab import shipped
 from cai_eval.lab.recipe import load_recipe
+from cai_eval.lab.verify import rebuild
+from cai_eval.models import ladder
 
 pytestmark = pytest.mark.slow
 
@@ -115,3 +118,20 @@ def test_a_control_reads_other_documents(undisturbed: Path, cache: Path, recipe:
     control = shipped.describe(model / "model.safetensors")[1]
     assert control.corpus != usual.corpus
     assert control.tokenizer == usual.tokenizer
+
+
+def test_what_is_published_verifies(
+    undisturbed: Path, cache: Path, recipe: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ladders").mkdir()
+    monkeypatch.setenv("CAI_EVAL_CACHE", str(cache))
+    monkeypatch.setattr(shipped, "SHELF", tmp_path / "shelf")
+    monkeypatch.setattr(ladder, "_folder", lambda: tmp_path / "ladders")
+    monkeypatch.setattr(recipes, "load_recipe", lambda: load_recipe(recipe))
+    shipped.publish(undisturbed.parents[1])
+    rebuilt = rebuild(lambda progress: None)
+    assert rebuilt.name == "24k"
+    assert rebuilt.holds
+    assert rebuilt.difference == 0
+    assert rebuilt.losses[0] == rebuilt.losses[1]
+    assert not (cache / "lab/verify").exists()
