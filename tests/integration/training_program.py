@@ -3,8 +3,8 @@
     python training_program.py FOLDER [KILLS]
 
 Trains FOLDER/model, in float64, and leaves the weights in FOLDER/result.pt, beside it a file for each rank. Every step
-has three micro-batches with different numbers of targets, and a checkpoint. With KILLS the training runs in forks that are killed so many times,
-each soon after its first checkpoint, before one is left to end.
+has three micro-batches with different numbers of targets, and a checkpoint. With KILLS the training runs in forks that
+are killed so many times, each soon after its first checkpoint, before one is left to end.
 """
 
 import os
