@@ -73,6 +73,28 @@ def test_a_secret_in_one_process_can_be_stolen_and_the_sandbox_has_none():
         assert verdict == "failed"
 
 
+ORDINARY = """
+import json, os, sys
+os.setgroups([])
+os.setresgid(65534, 65534, 65534)
+os.setresuid(65534, 65534, 65534)
+sys.path.insert(0, sys.argv[1])
+from cai_eval.sandbox import Program, Sandbox
+verdicts = {}
+for backend in ("namespaces", "landlock", "filter"):
+    with Sandbox(workers=1, backend=backend) as sandbox:
+        (outcome,) = sandbox.run([Program("def f(): return 1", "f", "assert f() == 1")])
+        verdicts[backend] = outcome.verdict, sandbox.layers.open[-1]
+print(json.dumps(verdicts))
+"""
+
+
+def test_an_ordinary_user_has_every_back_end():
+    for verdict, left_open in in_throwaway_root("-c", ORDINARY).values():
+        assert verdict == "passed"
+        assert "the user's own uid" in left_open
+
+
 WITHOUT_NAMESPACES = """
 import json, sys
 open("/proc/sys/user/max_user_namespaces", "w").write("0")

@@ -166,6 +166,13 @@ def test_the_same_program_draws_the_same_numbers_and_orders(sandbox):
     assert first == second != ""
 
 
+def test_nothing_is_left_for_the_next_program(sandbox):
+    if sandbox.layers.backend != "namespaces":
+        pytest.skip("programs have a folder to write to in namespaces only")
+    source = "import os\ndef f():\n    found = os.listdir('.')\n    open('left', 'w').write('x')\n    return found"
+    assert [judge(sandbox, source, "assert f() == []").verdict for _ in range(3)] == ["passed"] * 3
+
+
 def test_outcomes_keep_the_order_of_the_programs():
     sources = [f"import time\ndef f(x):\n    time.sleep({0.2 if n % 4 == 0 else 0})\n    return {n}" for n in range(12)]
     programs = (Program(source, "f", "assert f(0) < 0, f(0)") for source in sources)

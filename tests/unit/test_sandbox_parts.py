@@ -5,7 +5,7 @@ import os
 import struct
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cai_eval.sandbox.inside.channel import Channel, TooLongError
@@ -54,6 +54,7 @@ def send_and_receive(message, limit: int = 1 << 20):
         os.close(writer)
 
 
+@settings(max_examples=60, deadline=None)
 @given(VALUES)
 def test_plain_data_cross_unchanged(value):
     back = decode(send_and_receive(encode(value, nothing)), nothing)

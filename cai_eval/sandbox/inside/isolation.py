@@ -12,7 +12,6 @@ from .seccomp import Filter
 from .system import PR_SET_PDEATHSIG, drop_capabilities, prctl
 
 NOBODY = 65534
-COMMON = ("resource limits", "no capabilities")
 
 
 class Isolation(NamedTuple):
@@ -38,29 +37,19 @@ def isolate(backend: str, limits: dict[str, Any]) -> Isolation:
         return _within_namespaces(limits["disk"])
     filtered, closed, still_open = _filter(writing=False)
     uid = NOBODY if _open_to_all(readable()) and _succeeds(lambda: _become(NOBODY)) else None
-    if uid is not None:
-        closed = (*closed, "a uid of its own")
-    elif backend != "bwrap":
-        still_open = (*still_open, "programs run under the user's own uid")
-    if backend == "bwrap":
-        closed = ("bubblewrap's namespaces", *closed)
-    elif backend == "landlock":
-        closed = (f"Landlock: no {', '.join(landlock.gives_up())}", *closed)
-    else:
-        still_open = (*still_open, "programs can read every file, and the memory of processes, that their uid may read")
 
     def prepare() -> None:
         _leave_groups(uid)
         if backend == "landlock":
             landlock.restrict(readable())
 
-    return Isolation(
-        prepare=prepare,
-        confine=lambda: _confine(uid, filtered),
-        clean=lambda: None,
-        closed=(*closed, *COMMON),
-        open=still_open,
-    )
+    if backend == "bwrap":
+        closed = ["bubblewrap's namespaces", *closed]
+    elif backend == "landlock":
+        closed = [f"Landlock: no {', '.join(landlock.gives_up())}", *closed]
+    else:
+        still_open.append("programs can read every file, and the memory of processes, that their uid may read")
+    return _layers(uid, filtered, prepare, lambda: None, closed, still_open)
 
 
 def _within_namespaces(disk: int) -> Isolation:
@@ -79,21 +68,30 @@ def _within_namespaces(disk: int) -> Isolation:
             os.chdir(namespaces.SCRATCH)
             pristine = _scratch()
 
-    own = "a uid of its own" if uid else "a user namespace of its own"
-    return Isolation(
-        prepare=prepare,
-        confine=lambda: _confine(uid, filtered),
-        clean=clean,
-        closed=(
-            "user, mount, network, IPC, UTS and process namespaces",
-            "a read-only root of a few folders",
-            f"a private temporary folder of {disk >> 20} MiB",
-            own,
-            *closed,
-            *COMMON,
-        ),
-        open=still_open,
-    )
+    closed = [
+        "user, mount, network, IPC, UTS and process namespaces",
+        "a read-only root of a few folders",
+        f"a private temporary folder of {disk >> 20} MiB",
+        *closed,
+    ]
+    return _layers(uid, filtered, prepare, clean, closed, still_open)
+
+
+def _layers(
+    uid: int | None,
+    filtered: Callable[[], None],
+    prepare: Callable[[], None],
+    clean: Callable[[], None],
+    closed: list[str],
+    still_open: list[str],
+) -> Isolation:
+    """What all back ends have in common."""
+    if uid is None:
+        still_open = [*still_open, "programs run under the user's own uid"]
+    else:
+        closed = [*closed, "a uid of its own"]
+    closed = [*closed, "no capabilities", "resource limits"]
+    return Isolation(prepare, lambda: _confine(uid, filtered), clean, tuple(closed), tuple(still_open))
 
 
 def _leave_groups(uid: int | None) -> None:
@@ -119,16 +117,16 @@ def _scratch() -> tuple[int, ...]:
     return folder.st_dev, folder.st_mode, folder.st_ctime_ns, system.f_bfree, system.f_ffree
 
 
-def _filter(writing: bool) -> tuple[Callable[[], None], tuple[str, ...], tuple[str, ...]]:
+def _filter(writing: bool) -> tuple[Callable[[], None], list[str], list[str]]:
     """How to lay on the filter, what it closes and what its absence leaves open."""
     try:
         layer = Filter(writing)
     except KeyError:
-        return _forbid_children, (), ("every system call: no filter for this kind of machine",)
+        return _forbid_children, [], ["every system call: no filter for this kind of machine"]
     if not _succeeds(layer.install):
-        return _forbid_children, (), ("every system call: the kernel refuses a filter",)
+        return _forbid_children, [], ["every system call: the kernel refuses a filter"]
     what = "" if writing else ", nor change a file"
-    return layer.install, (f"a system-call filter: programs cannot start, reach or signal a process{what}",), ()
+    return layer.install, [f"a system-call filter: programs cannot start, reach or signal a process{what}"], []
 
 
 def _succeeds(step: Callable[[], None]) -> bool:
