@@ -75,7 +75,9 @@ def rise(curve: Curve, low: str, high: str) -> Estimate:
 
 
 def slope(after: Curve, before: Curve) -> Estimate:
-    """Change of after − before a tenfold of parameters."""
+    """Change of after − before a tenfold of parameters. Raises Missing where there is one rung only."""
+    if len(after.rungs) == 1:
+        raise Missing("a second rung")
     matrix = np.stack(
         [np.atleast_2d(after.values[rung] - before.values[rung]).mean(axis=0) for rung in after.rungs], axis=1
     )

@@ -105,7 +105,7 @@ def _section(section: str, findings: Sequence[Finding], rungs: Sequence[str]) ->
         line, outcome = finding.line, finding.outcome
         said = [outcome.remark] if outcome and outcome.remark else []
         if outcome is None:
-            said.append(f"{finding.reason.capitalize()}.")
+            said.append(f"{finding.reason}.")
         elif outcome.reached is False:
             said.append(f"Not reached ({line.target}): {why.get(line.name, 'we do not know why')}.")
         if said:

@@ -72,11 +72,12 @@ class Finding:
 
 
 def findings(evidence: Evidence) -> list[Finding]:
-    """Every line with its outcome; what the evidence lacks is named."""
-    return [_finding(line, evidence) for line in LINES]
+    """Every line's; what the evidence lacks is named."""
+    return [finding(line, evidence) for line in LINES]
 
 
-def _finding(line: Line, evidence: Evidence) -> Finding:
+def finding(line: Line, evidence: Evidence) -> Finding:
+    """The line with its outcome, or with the reason that it has none."""
     if line.measure is None:
         return Finding(line, None, "not built yet")
     try:
