@@ -74,8 +74,8 @@ def train(
     evaluate: called, in evaluation mode and without gradients, after each number of steps in `evaluate_at` (0: before
     the first); its values stand in the log.
 
-    Raises UserError where the loss or its gradient is not finite (the last good checkpoint stays), no weight changed,
-    a checkpoint cannot be written, or the directory holds another training.
+    Raises UserError where loss, gradient or weights are not finite (the last good checkpoint stays), no weight
+    changed, a checkpoint cannot be written, or the directory holds another training.
     """
     ranks = Ranks()
     device = ranks.place(model)
@@ -95,6 +95,12 @@ def train(
     path = directory / "log.jsonl"
     log = Log(path, start) if ranks.main else None
 
+    def diverged(step: int) -> UserError:
+        return UserError(
+            f"the training diverged at step {step}: lower the learning rate; the last good checkpoint is in "
+            f"{checkpoints.directory}."
+        )
+
     def visit(step: int) -> None:
         """What is due when `step` steps are done."""
         if evaluate and step in evaluate_at:
@@ -102,6 +108,8 @@ def train(
             if log:
                 log.write(step, evaluation=values)
         if step and (step % checkpoint_every == 0 or step == optimisation.steps):
+            if not all(p.isfinite().all() for p in parameters):
+                raise diverged(step)
             if log:
                 log.sync()
                 checkpoints.save(step, _state(parameters, optimizers, settings, before))
@@ -122,10 +130,7 @@ def train(
                 ranks.sum_gradients(parameters)
                 norm = _clip(parameters, count, optimisation.clip)
                 if not math.isfinite(loss) or not math.isfinite(norm):
-                    raise UserError(
-                        f"the training diverged at step {step + 1} (loss {loss / count:.4g}, gradient {norm:.4g}): "
-                        f"lower the learning rate; the last good checkpoint is in {checkpoints.directory}."
-                    )
+                    raise diverged(step + 1)
                 rate = optimisation.rate_at(step)
                 _step(optimizers, rate)
                 if log:

@@ -1,12 +1,14 @@
 """Losses against closed forms and finite differences; objectives against the plain computation on whole logits."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, OPTConfig, OPTForCausalLM
 
 from cai_eval.errors import UserError
@@ -220,6 +222,30 @@ def test_a_student_that_is_its_teacher_has_no_loss_and_a_shifted_target_has() ->
     assert loss.item() == pytest.approx(0, abs=1e-9)
     assert max(g.abs().max().item() for g in gradients(model, loss).values()) < 1e-9
     assert context_distillation(model, distillation_batch(model, shift=1))[0].item() > 1e-3
+
+
+class Largest(TorchDispatchMode):
+    """Notes the elements of the largest tensor that is made."""
+
+    elements = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        if isinstance(made, torch.Tensor):
+            self.elements = max(self.elements, made.numel())
+        return made
+
+
+def test_no_tensor_holds_the_logits_of_all_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    vocabulary, tokens, limit = 3000, 200, 20 * 3000
+    monkeypatch.setattr(heads, "LOGITS", limit)
+    shape = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    config = LlamaConfig(vocab_size=vocabulary, **shape)
+    batch = {"input_ids": torch.randint(0, vocabulary, (1, tokens + 1))}
+    model = build(LlamaForCausalLM, config)
+    with Largest() as largest:
+        causal_lm(model, batch)[0].backward()
+    assert largest.elements == limit < tokens * vocabulary
 
 
 def test_no_target_gives_no_loss() -> None:
