@@ -156,6 +156,11 @@ PROGRAMS: dict[str, tuple[str, str]] = {
     "kills its parent": ("refused", "import os\ndef f(x): os.kill(os.getppid(), 9)"),
     "kills everyone": ("refused", "import os\ndef f(x): os.kill(-1, 9)"),
     "kills the group": ("refused", "import os\ndef f(x): os.killpg(0, 9)"),
+    "kills its parent through a file": (
+        "failed",
+        "import fcntl, os\ndef f(x):\n    fcntl.fcntl(3, fcntl.F_SETOWN, os.getppid())\n    fcntl.fcntl(3, 10, 9)\n"
+        "    fcntl.fcntl(3, fcntl.F_SETFL, os.O_RDWR | os.O_ASYNC)\n    return 1",
+    ),
     "reads its parent's memory": (
         "failed refused",
         "import os\ndef f(x):\n    return open(f'/proc/{os.getppid()}/mem', 'rb').read(1)",

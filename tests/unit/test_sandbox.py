@@ -42,9 +42,11 @@ PASSING = {
     ),
     "dates and exact numbers": (
         "import datetime, decimal, fractions\n"
-        "def f(): return datetime.date(2020, 1, 2), decimal.Decimal('1.5'), fractions.Fraction(1, 3)",
+        "def f(): return datetime.datetime(2020, 1, 2, 3, 4, 5, 6), datetime.date(2020, 1, 2), "
+        "decimal.Decimal('1.5'), fractions.Fraction(1, 3)",
         "import datetime, decimal, fractions\n"
-        "assert f() == (datetime.date(2020, 1, 2), decimal.Decimal('1.5'), fractions.Fraction(1, 3))",
+        "assert f() == (datetime.datetime(2020, 1, 2, 3, 4, 5, 6), datetime.date(2020, 1, 2), "
+        "decimal.Decimal('1.5'), fractions.Fraction(1, 3))",
     ),
     "infinite floats": (
         "def f(): return float('inf'), float('nan')",

@@ -1,6 +1,7 @@
 """Parts of the sandbox by themselves: plain data, messages, the system-call filter."""
 
 import collections
+import fcntl
 import os
 import struct
 
@@ -139,6 +140,14 @@ def test_without_writing_files_open_for_reading_only(flags):
         assert verdict(assemble("x86_64", writing=False), number, os.O_RDONLY | os.O_CLOEXEC) == ALLOW
         assert verdict(assemble("x86_64", writing=False), number, flags) & 0xFFFF0000 == ERRNO
         assert verdict(assemble("x86_64", writing=True), number, flags) == ALLOW
+
+
+def test_no_file_sends_signals():
+    number, code = numbers("x86_64")["fcntl"], assemble("x86_64", writing=True)
+    for command in (fcntl.F_GETFD, fcntl.F_SETFD, fcntl.F_GETFL, fcntl.F_DUPFD, fcntl.F_DUPFD_CLOEXEC):
+        assert verdict(code, number, command) == ALLOW
+    for command in (fcntl.F_SETOWN, fcntl.F_SETSIG, 15):  # 15: F_SETOWN_EX
+        assert verdict(code, number, command) & 0xFFFF0000 == ERRNO
 
 
 def test_a_machine_that_we_do_not_know_has_no_filter():

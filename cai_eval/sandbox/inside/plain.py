@@ -26,13 +26,8 @@ MAPPINGS: dict[str, type[Any]] = {
     "ordered": collections.OrderedDict,
     "dict": dict,
 }
-WRITTEN = {
-    "datetime": ("datetime", "isoformat", "fromisoformat"),
-    "date": ("datetime", "isoformat", "fromisoformat"),
-    "time": ("datetime", "isoformat", "fromisoformat"),
-    "Decimal": ("decimal", "__str__", "__call__"),
-}
-"""Types of modules that few programs import: the module, how a value is written, how it is read."""
+WRITTEN = {"datetime": "datetime", "date": "datetime", "time": "datetime", "Decimal": "decimal"}
+"""Types that cross as their text, and the module of each; few programs import those."""
 TYPES = {name: kind for name, kind in vars(builtins).items() if isinstance(kind, type)}
 SMALL = 1 << 63
 
@@ -70,9 +65,9 @@ def _encode_rare(value: object, refer: Callable[[object], Encoded]) -> Encoded:
         return {"range": [encode(part, refer) for part in (value.start, value.stop, value.step)]}
     if "fractions" in sys.modules and isinstance(value, sys.modules["fractions"].Fraction):
         return {"fraction": [encode(part, refer) for part in value.as_integer_ratio()]}
-    for tag, (module, write, _) in WRITTEN.items():
+    for tag, module in WRITTEN.items():
         if module in sys.modules and isinstance(value, getattr(sys.modules[module], tag)):
-            return {tag: getattr(value, write)()}
+            return {tag: str(value)}
     if isinstance(value, type) and TYPES.get(value.__name__) is value:
         return {"type": value.__name__}
     return refer(value)
@@ -93,9 +88,8 @@ def decode(data: Encoded, resolve: Callable[[str, Encoded], object]) -> Any:
     if tag in MAPPINGS:
         return MAPPINGS[tag]({decode(key, resolve): decode(item, resolve) for key, item in body})
     if tag in WRITTEN:
-        module, _, read = WRITTEN[tag]
-        kind = getattr(importlib.import_module(module), tag)
-        return kind(body) if read == "__call__" else getattr(kind, read)(body)
+        kind = getattr(importlib.import_module(WRITTEN[tag]), tag)
+        return getattr(kind, "fromisoformat", kind)(body)
     return _REST[tag](body) if tag in _REST else resolve(tag, body)
 
 

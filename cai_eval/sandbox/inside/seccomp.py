@@ -12,11 +12,23 @@ ENOSYS, EACCES = 38, 13
 LOAD, JUMP_EQUAL, JUMP_AT_LEAST, JUMP_ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 MODE_FILTER = 2
+F_SETOWN, F_LINUX = 8, 1024  # the first command to refuse, and the first to allow again
 X32 = 0x40000000  # where the x32 calls of x86-64 begin
 CREATES_OR_WRITES = 0o1 | 0o2 | 0o100 | 0o1000 | 0o20000000  # O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, the bit of O_TMPFILE
 
 Code = list[tuple[int, int, int, int]]
 """Instructions: operation, jump if true, jump if false, operand."""
+
+ALLOWED: Code = [(RETURN, 0, 0, ALLOW)]
+KILLED: Code = [(RETURN, 0, 0, KILL_PROCESS)]
+UNKNOWN: Code = [(RETURN, 0, 0, ERRNO | ENOSYS)]
+CONTROL: Code = [  # fcntl: not the commands by which a file sends signals to its owner
+    (LOAD, 0, 0, ARGUMENTS + 8),
+    (JUMP_AT_LEAST, 0, 2, F_SETOWN),
+    (JUMP_AT_LEAST, 1, 0, F_LINUX),
+    (RETURN, 0, 0, ERRNO | EACCES),
+    *ALLOWED,
+]
 
 
 def assemble(machine: str, writing: bool) -> bytes:
@@ -26,22 +38,20 @@ def assemble(machine: str, writing: bool) -> bytes:
     list does not exist (ENOSYS). Raises KeyError for a machine whose call numbers we do not know.
     """
     known = numbers(machine)
-    verdicts = {known[name]: [(RETURN, 0, 0, KILL_PROCESS)] for name in REFUSED if name in known}
-    verdicts |= {known[name]: [(RETURN, 0, 0, ALLOW)] for name in PLAIN if name in known}
-    verdicts |= {known[name]: [(RETURN, 0, 0, ALLOW)] for name in WRITING if name in known and writing}
-    for name, flags in OPENING.items():
-        if name in known:
-            verdicts[known[name]] = [(RETURN, 0, 0, ALLOW)] if writing else _reads_only(flags)
+    verdicts = {known[name]: KILLED for name in REFUSED if name in known}
+    verdicts |= {known[name]: ALLOWED for name in (*PLAIN, *(WRITING if writing else ())) if name in known}
+    verdicts |= {known[name]: ALLOWED if writing else _reads_only(i) for name, i in OPENING.items() if name in known}
+    verdicts[known["fcntl"]] = CONTROL
     ranges: list[tuple[int, Code]] = []
     for number in range(max(verdicts) + 2):
-        verdict = verdicts.get(number, [(RETURN, 0, 0, ERRNO | ENOSYS)])
+        verdict = verdicts.get(number, UNKNOWN)
         if not ranges or ranges[-1][1] != verdict:
             ranges.append((number, verdict))
-    ranges.append((X32, [(RETURN, 0, 0, KILL_PROCESS)]))
+    ranges.append((X32, KILLED))
     code = [
         (LOAD, 0, 0, ARCHITECTURE),
         (JUMP_EQUAL, 1, 0, AUDIT_ARCHITECTURES[machine]),
-        (RETURN, 0, 0, KILL_PROCESS),
+        *KILLED,
         (LOAD, 0, 0, NUMBER),
         *_search(ranges),
     ]
@@ -54,7 +64,7 @@ def _reads_only(flags: int) -> Code:
         (LOAD, 0, 0, ARGUMENTS + 8 * flags),
         (JUMP_ANY_BIT, 0, 1, CREATES_OR_WRITES),
         (RETURN, 0, 0, ERRNO | EACCES),
-        (RETURN, 0, 0, ALLOW),
+        *ALLOWED,
     ]
 
 
