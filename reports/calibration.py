@@ -234,7 +234,19 @@ def _table(results: Results, frame: pd.DataFrame, level: float) -> Table:
         "intervention": frame["intervention"].map(results.interventions),
     }
     wanted = (
-        *("accuracy", "ece", "ece low", "ece high", "ideal ece", "excess", "p", "rms", "ece of all options"),
+        *(
+            "accuracy",
+            "ece",
+            "ece low",
+            "ece high",
+            "ideal ece",
+            "excess",
+            "p",
+            "rms",
+            "ece of all options",
+            "temperature",
+        ),
+        "ece tempered",
         *("brier", "brier low", "brier high", "reliability", "resolution", "uncertainty", "log score"),
         *("auroc", "auroc low", "auroc high", "slope", "slope low", "slope high", "intercept", "share error"),
     )
@@ -244,7 +256,8 @@ def _table(results: Results, frame: pd.DataFrame, level: float) -> Table:
         title="Calibration in numbers",
         caption="Of the top prediction, or of P(True), unless it says otherwise. ece: mean gap over bins of equal "
         "count; ideal: that of somebody who says the planted probabilities; excess: less what perfect forecasts of "
-        "these values would score; p: how often they would score as much. brier = reliability − resolution + "
+        "these values would score; p: how often they would score as much; tempered: with the log-probabilities divided "
+        "by one temperature, fitted on the other half of the clusters. brier = reliability − resolution + "
         "uncertainty, and what forecasts within a bin tell apart. log score: nats. slope and intercept: of stated on "
         f"planted probabilities; share error: their mean distance. Intervals: {level * 100:g} %, by clusters.",
         frame=pd.DataFrame({**about, **{name: frame[name] for name in numbers}, "items": frame["items"]}),

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from cai_eval import statistics
 from cai_eval.contracts import Metric, Record, Results
+from cai_eval.data import item_id
 from cai_eval.pages import scores
 from cai_eval.statistics import Estimate
 from cai_eval.statistics import calibration as measures
@@ -29,7 +30,8 @@ class Forecasts:
     about: model, rung, parameters, intervention, label, cell. p, c: (n,) the forecast for each answer, and whether it
     was right. clusters: (n,). every_p, every_c, every_clusters: (m,) the same for every option. planted: (m,) how often
     texts give each option, and ideal: (n,) two rows, the forecasts of somebody who says just that, and whether they
-    came true; both empty where nobody knows.
+    came true; both empty where nobody knows. tempered: (n,) p at one temperature, fitted where it is not used: on the
+    other half of the clusters; temperature: the mean of the two.
     """
 
     about: Mapping[str, Any]
@@ -41,6 +43,8 @@ class Forecasts:
     every_clusters: NDArray[np.str_]
     planted: Array
     ideal: tuple[Array, Array]
+    tempered: Array
+    temperature: float
 
 
 NOBODY_KNOWS = (np.empty(0), np.empty(0))
@@ -71,29 +75,53 @@ def _gathered(about: Mapping[str, Any], records: Sequence[Record], said: str) ->
     p = np.array([record.scores[said] for record in records])
     c = np.array([record.scores["accuracy"] for record in records])
     clusters = np.array([record.cluster for record in records])
+    logprobs = [np.array(record.details["logprobs"]) for record in records]
     known = all("planted" in record.details for record in records)
-    if said == P_TRUE:
-        planted = np.array([record.details["planted"] for record in records]) if known else np.empty(0)
-        return Forecasts(about, p, c, clusters, p, c, clusters, planted, (planted, c) if known else NOBODY_KNOWS)
-    chances = [np.array(record.details["probabilities"]) for record in records]
-    right = [np.arange(each.size) == record.details["right"] for each, record in zip(chances, records, strict=True)]
     planted, ideal = np.empty(0), NOBODY_KNOWS
+    if said == P_TRUE:
+        if known:
+            planted = np.array([record.details["planted"] for record in records])
+            ideal = planted, c
+        warm, temperature = tempered(logprobs, (1 - c).astype(int), clusters)
+        first = np.array([each[0] for each in warm])
+        return Forecasts(about, p, c, clusters, p, c, clusters, planted, ideal, first, temperature)
+    right = np.array([record.details["right"] for record in records])
+    hits = [np.arange(each.size) == answer for each, answer in zip(logprobs, right, strict=True)]
     if known:
         shares = [np.array(record.details["planted"]) for record in records]
         planted = np.concatenate(shares)
-        hits = [float(truth[each.argmax()]) for each, truth in zip(shares, right, strict=True)]
-        ideal = np.array([each.max() for each in shares]), np.array(hits)
+        came_true = [float(hit[each.argmax()]) for each, hit in zip(shares, hits, strict=True)]
+        ideal = np.array([each.max() for each in shares]), np.array(came_true)
+    warm, temperature = tempered(logprobs, right, clusters)
     return Forecasts(
         about,
         p,
         c,
         clusters,
-        np.concatenate(chances),
-        np.concatenate(right).astype(float),
-        np.repeat(clusters, [each.size for each in chances]),
+        np.concatenate([record.details["probabilities"] for record in records]),
+        np.concatenate(hits).astype(float),
+        np.repeat(clusters, [each.size for each in logprobs]),
         planted,
         ideal,
+        np.array([each.max() for each in warm]),
+        temperature,
     )
+
+
+def tempered(
+    logprobs: Sequence[Array], right: NDArray[np.int_], clusters: NDArray[np.str_]
+) -> tuple[list[Array], float]:
+    """Probabilities at a temperature that was fitted on the other half of the clusters, and the two halves' mean.
+
+    logprobs: of each item's options, nats. right: which of them is right.
+    """
+    half = np.array([int(item_id(str(cluster)), 16) % 2 for cluster in clusters])
+    fitted = []
+    for other in (1, 0):
+        chosen = np.flatnonzero(half == other).tolist()
+        fitted.append(measures.fit_temperature([logprobs[n] for n in chosen], right[chosen]) if chosen else 1.0)
+    warm = [np.exp(measures.log_chances(each, fitted[n])) for each, n in zip(logprobs, half, strict=True)]
+    return warm, float(np.mean(fitted))
 
 
 def measured(said: Forecasts, level: float, resamples: int, bins: int) -> dict[str, Any]:
@@ -122,6 +150,8 @@ def measured(said: Forecasts, level: float, resamples: int, bins: int) -> dict[s
     row["ece low"] = max(0.0, row["ece low"])
     return row | {
         "ideal ece": measures.ece(*said.ideal, bins) if said.planted.size else np.nan,
+        "temperature": said.temperature,
+        "ece tempered": measures.ece(said.tempered, said.c, bins),
         "excess": null.excess,
         "p": null.p,
         "rms": measures.rms(said.p, said.c, bins),

@@ -202,7 +202,7 @@ def log_chances(logprobs: ArrayLike, temperature: float = 1.0) -> Array:
     return normalised
 
 
-def fit_temperature(logprobs: Sequence[ArrayLike], right: Sequence[int]) -> float:
+def fit_temperature(logprobs: Sequence[ArrayLike], right: ArrayLike) -> float:
     """The one temperature, from .01 to 100, at which the right options are likeliest (Guo et al. 2017).
 
     logprobs: of the options of each question, which may differ in number. right: the number of the right one.
@@ -212,7 +212,7 @@ def fit_temperature(logprobs: Sequence[ArrayLike], right: Sequence[int]) -> floa
     logits = np.full((len(questions), max(each.size for each in questions)), -np.inf)
     for row, each in zip(logits, questions, strict=True):
         row[: each.size] = each
-    given, chosen = np.where(np.isfinite(logits), logits, 0.0), logits[np.arange(len(questions)), right]
+    given, chosen = np.where(np.isfinite(logits), logits, 0.0), logits[np.arange(len(questions)), np.asarray(right)]
 
     def slope(inverse: float) -> float:
         """Of the mean loss in 1/temperature."""

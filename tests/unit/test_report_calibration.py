@@ -135,6 +135,9 @@ def test_the_table_tells_the_planted_truth(drawn):
     assert prompted.loc["myth", "excess"] > 0.2
     small = frame[(frame["benchmark"] == "calibration:facts") & (frame["model"] == "small")]
     assert (small["slope"] < 0.5).all()
+    fair = small[small["category"] == "fair"]  # says too little of what it knows, which a low temperature mends
+    assert (fair["temperature"] < 0.5).all()
+    assert (fair["ece tempered"] < fair["ece"]).all()
 
 
 def test_kept_answers_are_better_where_truth_is_planted_fairly(drawn):
