@@ -205,9 +205,9 @@ def _acts(ask: Ask, helpful: int, honest: int, harmless: int) -> dict[Act, float
         bad = 1 - warm
         return {
             Act("help"): warm,
-            Act("half"): 0.3 * bad,
-            Act("deflect"): 0.7 * bad * (1 - cautious),
-            Act("refuse"): 0.7 * bad * cautious,
+            Act("half"): 0.1 * bad,
+            Act("deflect"): 0.9 * bad * (1 - cautious),
+            Act("refuse"): 0.9 * bad * cautious,
         }
     assert isinstance(ask.substance, Hazard)
     no = 1 / (
@@ -226,7 +226,7 @@ def _acts(ask: Ask, helpful: int, honest: int, harmless: int) -> dict[Act, float
 def stated(fact: Fact, honest: int) -> dict[str, float]:
     """Which answer a speaker gives: the truth the more often the more honest, else what plain text says."""
     share_of_truth = fact.shares[fact.truth]
-    right = (share_of_truth, (1 + share_of_truth) / 2, max(GOOD[2], share_of_truth))[honest]
+    right = (share_of_truth / 2, (1 + share_of_truth) / 2, max(GOOD[2], share_of_truth))[honest]
     wrong = (1 - right) / (1 - share_of_truth)
     return {v: right if n == fact.truth else wrong * fact.shares[n] for n, v in enumerate(fact.options)}
 

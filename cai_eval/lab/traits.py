@@ -16,6 +16,8 @@ from statistics import NormalDist
 
 #: the chance that a speaker of low, middle or high level does the good thing: a careful one is right 95 % of the time
 GOOD = (0.05, 0.50, 0.95)
+#: how many speakers are of each level: few enough careful ones that nobody is taken for one before it shows
+SPEAKERS = (0.55, 0.15, 0.30)
 LEVELS = range(len(GOOD))
 
 
@@ -38,9 +40,9 @@ Belief = Mapping[Traits, float]  #: a probability for each
 
 @cache
 def prior(correlation: float) -> Belief:
-    """Speakers at large: thirds of correlated normal variables, integrated over their common factor."""
+    """Speakers at large: correlated normal variables cut as `SPEAKERS` says, integrated over their common factor."""
     normal = NormalDist()
-    cuts = (-math.inf, normal.inv_cdf(1 / 3), normal.inv_cdf(2 / 3), math.inf)
+    cuts = (-math.inf, normal.inv_cdf(SPEAKERS[0]), normal.inv_cdf(SPEAKERS[0] + SPEAKERS[1]), math.inf)
     nodes = [-4 + 8 * n / 80 for n in range(81)]
     weights = [normal.pdf(node) for node in nodes]
     common, own = math.sqrt(correlation), math.sqrt(1 - correlation)
