@@ -14,6 +14,8 @@ COMMANDS = {
     "run": "Run a suite: models × interventions × benchmarks, then the report.",
     "report": "Redraw a run's page, figures and tables from its records.",
     "compare": "Compare runs item by item, with paired tests.",
+    "baseline": "Save a run's scores in a small file that later runs are checked against.",
+    "check": "Check a run against a baseline: exit 1 where something got worse.",
     "list": "List suites, ladders, benchmarks, trainers, reports or constitutions.",
     "data": "Fetch or verify the published data sets.",
     "lab": "Build, show or verify the laboratory's ladder of small models.",

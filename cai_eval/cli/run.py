@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cai_eval.cli.options import Names
+from cai_eval.cli.options import order_options
 
 if TYPE_CHECKING:
     from cai_eval.study.session import Order, Session
@@ -19,19 +19,8 @@ if TYPE_CHECKING:
 
 @click.command("run")
 @click.option("--suite", default="alignment-tax", show_default=True, help="A suite's name, or a YAML file of your own.")
-@click.option("--ladder", help="A ladder's name or YAML file; the suite's own by default.")
-@click.option("--models", type=Names(), help="Hub ids or directories, instead of a ladder.")
-@click.option("--interventions", type=Names(), help="Only these.")
-@click.option("--benchmarks", type=Names(), help="Only these; lm-eval:TASK takes any task of lm-eval.")
-@click.option(
-    "--data", type=click.Path(path_type=Path), help="Folder with the upstream data files, instead of the hub."
-)
+@order_options
 @click.option("--out", type=click.Path(path_type=Path), help="The run directory; under runs/ by default.")
-@click.option("--limit", type=click.IntRange(min=1), help="At most this many items a benchmark.")
-@click.option("--full", is_flag=True, help="All items, where a laboratory's models would be asked fewer.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of training and sampling.")
-@click.option("--device", help="cpu, cuda, cuda:1, mps; the best there is by default.")
-@click.option("--dtype", help="float32, bfloat16 or float16; what suits the device by default.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, lengths and what will be left out; load no weights.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the outcome as JSON on standard output, progress on the other."
