@@ -86,7 +86,7 @@ def items_to_settle(loss: Loss, tolerance: float) -> float:
         room, reach = tolerance - loss.value, loss.upper - loss.value
     else:
         room, reach = loss.value, loss.critical
-    if not reach > 0:
+    if loss.clusters == 1 or not reach > 0:
         return inf
     left = (room / reach) ** 2 - loss.seeds_share
     return max(loss.n, ceil(loss.n * (1 - loss.seeds_share) / left)) if left > 0 else inf

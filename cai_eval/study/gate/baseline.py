@@ -130,6 +130,8 @@ def load_baseline(path: Path) -> Baseline:
             "with this one."
         )
     baseline = validate(Baseline, data, lambda _: str(path))
+    if not baseline.cells:
+        raise UserError(f"{str(path)!r} holds no cell: save it again.")
     for cell in baseline.cells:
         asked = baseline.benchmarks.get(cell.benchmark)
         if asked is None or not len(asked.items) == len(asked.clusters) == len(cell.scores):

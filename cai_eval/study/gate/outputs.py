@@ -46,7 +46,8 @@ def needed(judgement: Judgement) -> str:
 def shown(judgement: Judgement) -> tuple[str, str, str]:
     """Scores before and after as their metric is displayed, and the loss with its bound."""
     before, after = (f"{display(judgement.pair.metric, score):.3f}" for score in (judgement.before, judgement.after))
-    return before, after, f"{judgement.loss.value:+.3f} (< {judgement.loss.upper:+.3f})"
+    upper = judgement.loss.upper
+    return before, after, f"{judgement.loss.value:+.3f} (< {f'{upper:+.3f}' if isfinite(upper) else '?'})"
 
 
 def markdown(judgements: Sequence[Judgement], notes: Sequence[str]) -> str:

@@ -33,8 +33,8 @@ def pairs(baseline: Baseline, run: Baseline, gate: Mapping[str, Threshold]) -> l
             f"the run lacks {lacking[0]}{_more(len(lacking) - 1)}: run all that the baseline holds, or save a baseline "
             "of less."
         )
-    for name, asked in baseline.benchmarks.items():
-        _same_questions(name, asked, run.benchmarks[name])
+    for name in dict.fromkeys(place.benchmark for place in ours):
+        _same_questions(name, baseline.benchmarks[name], run.benchmarks[name])
     return [
         _pair(
             place,
