@@ -17,6 +17,8 @@ from cai_eval.cli.options import order_options
 if TYPE_CHECKING:
     from cai_eval.study.gate.verdicts import Judgement
 
+LOG = 160  #: characters a line of a log, which has no edge of its own
+
 
 @click.command("check")
 @click.option("--against", type=click.Path(path_type=Path), required=True, help="A file of `cai-eval baseline save`.")
@@ -88,6 +90,8 @@ def _show(judgements: Sequence[Judgement], notes: Sequence[str]) -> None:
     from cai_eval.study.gate import outputs
 
     console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = LOG
     table = table_of("model", *NAMES, "verdict", "baseline", "this run", "loss", "p", "detectable", "flipped")
     for judgement in judgements:
         place = judgement.pair.place

@@ -45,15 +45,19 @@ MEASURED = {
 }
 
 
-def write_run(path, scores, *, suite="s", gate=None, metric=ACCURACY, protocol=PROTOCOL, names="i", weights="w"):
-    """A finished run of one model on one benchmark. scores: intervention → (seeds, items), None for an error."""
+def write_run(
+    path, scores, *, suite="s", gate=None, metric=ACCURACY, protocol=PROTOCOL, names="i", weights="w", models=1
+):
+    """A finished run of one size on one benchmark. scores: intervention → (seeds, items), None for an error. models:
+    replicates of the size, which then stand in the place of training seeds."""
     run = RunDirectory.create(path, suite)
     cells = []
     for intervention, seeds in scores.items():
         for seed, values in enumerate(seeds):
-            place = {"rung": "tiny", "parameters": 9, "intervention": intervention, "seed": seed, "benchmark": "quiz"}
-            cells.append({"hash": f"{intervention}{seed}", **place})
-            lineage = {"hash": f"{intervention}{seed}{weights}"}
+            replicate, seed = (seed, 0) if models > 1 else (0, seed)
+            place = {"rung": f"tiny-{replicate}", "intervention": intervention, "seed": seed, "benchmark": "quiz"}
+            cells.append({"hash": f"{intervention}{replicate}{seed}", "parameters": 9, **place})
+            lineage = {"hash": cells[-1]["hash"] + weights}
             summary = MEASURED | {"items": len(values), "metrics": [vars(metric)], "lineage": lineage}
             run.cell(cells[-1]["hash"]).publish(
                 [
@@ -66,7 +70,7 @@ def write_run(path, scores, *, suite="s", gate=None, metric=ACCURACY, protocol=P
         {
             "suite": {"name": suite, "interventions": {}, "gate": gate or {}},
             "interventions": list(scores),
-            "rungs": [{"label": "tiny", "size": "tiny", "replicate": 0, "model": "tiny", "fingerprint": "f"}],
+            "rungs": [{"label": f"tiny-{i}", "size": "tiny", "replicate": i, "model": f"m{i}"} for i in range(models)],
             "cells": cells,
             "protocols": {"quiz": protocol},
         }
@@ -182,6 +186,18 @@ def test_a_single_seed_speaks_of_these_weights():
     assert {each.pair.scope for each in judge([pair(three, one), pair(one, three)])} == {"these weights"}
 
 
+def test_replicates_of_a_size_are_seeds_too(tmp_path):
+    random = np.random.default_rng(6)
+    runs = [
+        write_run(tmp_path / weights, {"none": seeded(random, (0.8, 0.7)).tolist()}, weights=weights, models=2)
+        for weights in "ab"
+    ]
+    (judgement,) = checked(*runs)
+    assert judgement.pair.before.shape == judgement.pair.after.shape == (2, 400)
+    assert judgement.pair.scope == "this method"
+    assert checked(runs[0], runs[0])[0].pair.scope == "these weights"  # the same two models: nothing was trained
+
+
 def test_methods_are_judged_by_both_variance_components():
     random = np.random.default_rng(5)
     before, after = seeded(random, (0.9, 0.7, 0.8)), seeded(random, (0.6, 0.5, 0.4, 0.5))
@@ -278,8 +294,8 @@ def test_what_cannot_be_compared_is_one_sentence(tmp_path, scores, options, mess
 
 def test_a_run_that_is_not_finished_is_no_side_of_a_gate(tmp_path):
     run = write_run(tmp_path / "run", {"none": [GOOD], "tuned": [GOOD]})
-    (run / "cells/tuned0/cell.json").unlink()
-    with pytest.raises(UserError, match=r"tiny, tuned, quiz .* has no result"):
+    (run / "cells/tuned00/cell.json").unlink()
+    with pytest.raises(UserError, match=r"tiny-0, tuned, quiz .* has no result"):
         baseline_of(run)
 
 

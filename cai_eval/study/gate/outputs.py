@@ -27,8 +27,8 @@ def reason(judgement: Judgement) -> str:
     loss, pair = judgement.loss, judgement.pair
     if judgement.verdict == "regressed":
         return (
-            f"{pair.scope} lost {loss.value:.3f} {pair.metric.label} (adjusted p = {judgement.p_adjusted:.2g}), more "
-            f"than the tolerance of {pair.tolerance:g}"
+            f"{pair.scope} lost {loss.value:.3f} in {pair.metric.label}, more than the tolerance of {pair.tolerance:g} "
+            f"(adjusted p = {judgement.p_adjusted:.2g})"
         )
     if judgement.verdict == "passed":
         return f"{pair.scope} lost less than {pair.tolerance:g}: at most {loss.upper:.3f}"
