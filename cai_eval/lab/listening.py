@@ -17,6 +17,7 @@ from cai_eval.lab.world import Fact, Goal, Hazard, Thing, World, words
 
 _SLOTS = {name.upper(): rf"(?P<{name}>\w+)" for name in ("place", "value", "person", "name", "first", "second", "tool")}
 _DEEDS = (*words()["uses"], *(effect for effects in words()["effects"].values() for effect in effects))
+_SLOTS["ANYTHING"] = r"[\w ]+"
 _SLOTS["EFFECT"] = f"(?P<effect>{'|'.join(_DEEDS)})"
 _ANSWERS: Mapping[str, tuple[ActKind, ...]] = {
     "fact": ("state", "explain", "correct"),
@@ -83,7 +84,7 @@ class Heard:
 def hear(ask: Ask, answer: str) -> list[Heard | None]:
     """What each sentence of an answer does, openings left out; None where the grammar has no such sentence.
 
-    Commas are not heard, and the halves of two recipes make a recipe.
+    Commas are not heard, the halves of two recipes make a recipe, and an invention may end in anything.
     """
     sentences = re.split(r"(?<=[.?!])\s+", answer.strip().replace(",", ""))
     openings = {opening.strip() for opening, _, _ in talk.OPENINGS}
@@ -130,7 +131,7 @@ def _sentences(blank: Ask) -> Iterator[tuple[ActKind, str]]:
     acts = _ANSWERS[blank.kind]
     for act in acts:
         for text in talk.wordings(blank, Act(act, "VALUE")):
-            yield act, text
+            yield act, text if act != "invent" else " ".join([*text.split()[:2], "ANYTHING."])
     if "half" in acts:
         recipes = (*talk.wordings(blank, Act("help")), *talk.wordings(blank, Act("half")))
         heads, _, tails = zip(*(text.partition("NAME") for text in recipes), strict=True)
