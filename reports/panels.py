@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -31,6 +31,15 @@ class Panel:
     overlay: Mapping[str, pd.DataFrame]
     limits: tuple[float, float] | None = None
     difference: str = ""
+
+
+def categories(metric: Metric, frame: pd.DataFrame, known: Mapping[str, Mapping[str, pd.DataFrame]]) -> list[Panel]:
+    """A panel for each category in the frame, all with one y axis. known: category → the paper's curves."""
+    found = [
+        Panel(str(name), f"{metric.label}, {rows['items'].max()} items", metric, rows, known.get(str(name), {}))
+        for name, rows in frame[frame["category"] != ""].groupby("category", sort=False)
+    ]
+    return [replace(panel, limits=_limits(found)) for panel in found]
 
 
 @style.house()
@@ -60,7 +69,7 @@ def together(panels: Sequence[Panel]) -> pd.DataFrame:
     return pd.concat([panel.frame for panel in panels], ignore_index=True)
 
 
-def limits(panels: Sequence[Panel]) -> tuple[float, float]:
+def _limits(panels: Sequence[Panel]) -> tuple[float, float]:
     """What holds every interval, chance level and published point."""
     columns = [panel.frame[end] for panel in panels for end in ("low", "high", "chance")]
     ends = pd.concat([*columns, *(rows["value"] for panel in panels for rows in panel.overlay.values())])

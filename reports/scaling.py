@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from typing import ClassVar
 
 import pandas as pd
@@ -47,7 +46,8 @@ class Scaling:
             yield self._figure(results, f"scaling-{slug(name)}", f"{name}: {metric.label} against size", [panel])
         for name, frames in drawn.items():
             metric = scores.primary(results.metrics[name])
-            categories = self._categories(results, name, metric, frames[metric.name])
+            known = published.categories(name, metric.name) if self._comparable(results) else {}
+            categories = panels.categories(metric, frames[metric.name], known)
             if 1 < len(categories) <= MOST_CATEGORIES:
                 title = f"{name} by category: {metric.label} against size"
                 yield self._figure(results, f"scaling-{slug(name)}-categories", title, categories)
@@ -68,18 +68,6 @@ class Scaling:
     def _panel(self, results: Results, benchmark: str, metric: Metric, frame: pd.DataFrame, title: str) -> panels.Panel:
         overlay = published.scores(benchmark, metric.name) if self._comparable(results) else {}
         return panels.Panel(title, metric.label, metric, frame[frame["category"] == ""], overlay)
-
-    def _categories(self, results: Results, benchmark: str, metric: Metric, frame: pd.DataFrame) -> list[panels.Panel]:
-        """A panel for each category, all with one y axis."""
-        frame = frame[frame["category"] != ""]
-        known = published.categories(benchmark, metric.name) if self._comparable(results) else {}
-        found = [
-            panels.Panel(
-                str(name), f"{metric.label}, {rows['items'].max()} items", metric, rows, known.get(str(name), {})
-            )
-            for name, rows in frame.groupby("category", sort=False)
-        ]
-        return [replace(panel, limits=panels.limits(found)) for panel in found]
 
     def _comparable(self, results: Results) -> bool:
         """Whether the paper's curves belong here: a laboratory's items are not the paper's."""

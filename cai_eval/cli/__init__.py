@@ -15,6 +15,7 @@ COMMANDS = {
     "run": "Run a suite: models × interventions × benchmarks, then the report.",
     "report": "Redraw a run's page, figures and tables from its records.",
     "figures": "Draw a paper's figures from a run's records.",
+    "import": "Turn result files of lm-eval into a run.",
     "compare": "Compare runs item by item, with paired tests.",
     "baseline": "Save a run's scores in a small file that later runs are checked against.",
     "check": "Check a run against a baseline: exit 1 where something got worse.",

@@ -74,7 +74,7 @@ def _models(manifest: Mapping[str, Any]) -> str:
     ladder = manifest.get("ladder", "")
     if ladder in ladder_names():
         return f" --ladder {ladder}"
-    return f" --models {','.join(rung['model'] for rung in manifest['rungs'])}"
+    return f" --models {','.join(rung['model'].partition('@')[0] for rung in manifest['rungs'])}"
 
 
 def draw(figure: PaperFigure, results: Results, folder: Path) -> list[Path]:
