@@ -16,7 +16,8 @@ from cai_eval.sandbox.program import Layers, Limits, Outcome, Program
 
 HERE = Path(__file__).parent
 INTERPRETER = os.path.realpath(sys.executable)  # of no virtual environment
-BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from inside import judge; judge.main()"
+# our own folder leaves the path again: if it lies under /tmp, a program can put modules there for the judge to find
+BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from inside import judge; del sys.path[0]; judge.main()"
 GRACE = 2.0  # seconds past its deadline after which a judge that does not answer is ended
 LONGEST = 1 << 30
 
