@@ -407,12 +407,18 @@ class Table:
 
 @dataclass(frozen=True)
 class PaperFigure:
-    """A figure of a paper that a report can draw, and the (benchmark, intervention) cells that it needs."""
+    """A figure of a paper that a report can draw, one at a time, for `cai-eval figures`.
+
+    figure: its number there, and the panel ("7R"). needs: the (benchmark, intervention) cells, by their names in a
+    suite, without which it cannot be drawn. draw: results that hold each of them at one size or more → the figure with
+    the paper's axes and series, and with its values behind in grey where they are known.
+    """
 
     paper: str
     figure: str
     title: str
-    needs: tuple[tuple[str, str], ...] = ()
+    needs: tuple[tuple[str, str], ...]
+    draw: Callable[[Results], Figure]
 
 
 class Report(Protocol):

@@ -8,6 +8,8 @@ ideals.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -31,16 +33,26 @@ COLUMNS = 3
 QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
+def _first(benchmark: str, name: str, results: Results) -> Figure:
+    """The first figure of this family that one benchmark alone gives: of its first category."""
+    alone = replace(results, metrics={benchmark: results.metrics[benchmark]})
+    drawn = Calibration(Calibration.Config()).draw(alone)
+    return next(part for part in drawn if isinstance(part, Figure) and part.name.startswith(f"{name}-"))
+
+
 class Calibration:
     """See the module."""
 
     name: ClassVar[str] = "calibration"
     title: ClassVar[str] = "Calibration"
-    papers: ClassVar[tuple[PaperFigure, ...]] = (
-        PaperFigure("kadavath-2022", "4L", "Calibration chart of lettered answers", (("calibration", "none"),)),
-        PaperFigure("kadavath-2022", "4R", "ECE against size", (("calibration", "none"),)),
-        PaperFigure("kadavath-2022", "1L", "P(True) of right and wrong answers", (("p-true", "none"),)),
-        PaperFigure("kadavath-2022", "1R", "Accuracy of answers judged true", (("p-true", "none"),)),
+    papers: ClassVar[tuple[PaperFigure, ...]] = tuple(
+        PaperFigure("kadavath-2022", figure, title, ((benchmark, "none"),), partial(_first, benchmark, name))
+        for figure, title, benchmark, name in (
+            ("1L", "P(True) of right and wrong answers", "p-true", "verdicts"),
+            ("1R", "Accuracy of answers judged true", "p-true", "kept"),
+            ("4L", "Calibration chart of lettered answers", "lettered", "reliability"),
+            ("4R", "ECE against size", "lettered", "ece"),
+        )
     )
 
     class Config(BaseModel, frozen=True, extra="forbid"):

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import pandas as pd
 from pydantic import BaseModel, Field
 
 from cai_eval.contracts import Figure, Metric, PaperFigure, Results, Table
-from cai_eval.pages import charts, lettering, scores, style, trends
+from cai_eval.pages import scores, trends
 from cai_eval.pages.text import slug
 
-from . import published
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from . import askell_2021, panels, published
 
 MOST_CATEGORIES = 8  #: small multiples beyond that are too small to read
-
-
-@dataclass(frozen=True)
-class Panel:
-    """One set of axes. frame: rows of `scores.scores`. overlay: the paper's curves. limits: of a shared y axis."""
-
-    title: str
-    quantity: str
-    metric: Metric
-    frame: pd.DataFrame
-    overlay: Mapping[str, pd.DataFrame]
-    limits: tuple[float, float] | None = None
 
 
 class Scaling:
@@ -39,12 +22,7 @@ class Scaling:
 
     name: ClassVar[str] = "scaling"
     title: ClassVar[str] = "Score against size"
-    papers: ClassVar[tuple[PaperFigure, ...]] = (
-        PaperFigure("askell-2021", "2L", "HHH accuracy against size", (("hhh", "none"), ("hhh", "hhh-prompt"))),
-        PaperFigure("askell-2021", "6L", "HHH accuracy by category", (("hhh", "hhh-prompt"),)),
-        PaperFigure("askell-2021", "6R", "TruthfulQA MC1 against size", (("truthfulqa", "none"),)),
-        PaperFigure("askell-2021", "7L", "LAMBADA accuracy", (("lambada", "none"), ("lambada", "hhh-prompt"))),
-    )
+    papers: ClassVar[tuple[PaperFigure, ...]] = askell_2021.SCORES
 
     class Config(BaseModel, frozen=True, extra="forbid"):
         """published: draw the paper's own curves in grey where it measured the same thing. level: of the intervals."""
@@ -68,7 +46,8 @@ class Scaling:
             yield self._figure(results, f"scaling-{slug(name)}", f"{name}: {metric.label} against size", [panel])
         for name, frames in drawn.items():
             metric = scores.primary(results.metrics[name])
-            categories = self._categories(results, name, metric, frames[metric.name])
+            known = published.categories(name, metric.name) if self._comparable(results) else {}
+            categories = panels.categories(metric, frames[metric.name], known)
             if 1 < len(categories) <= MOST_CATEGORIES:
                 title = f"{name} by category: {metric.label} against size"
                 yield self._figure(results, f"scaling-{slug(name)}-categories", title, categories)
@@ -86,81 +65,20 @@ class Scaling:
         for name, frames in drawn.items():
             yield _table(results, name, pd.concat(frames.values(), ignore_index=True))
 
-    def _panel(self, results: Results, benchmark: str, metric: Metric, frame: pd.DataFrame, title: str) -> Panel:
+    def _panel(self, results: Results, benchmark: str, metric: Metric, frame: pd.DataFrame, title: str) -> panels.Panel:
         overlay = published.scores(benchmark, metric.name) if self._comparable(results) else {}
-        return Panel(title, metric.label, metric, frame[frame["category"] == ""], overlay)
-
-    def _categories(self, results: Results, benchmark: str, metric: Metric, frame: pd.DataFrame) -> list[Panel]:
-        """A panel for each category, all with one y axis."""
-        frame = frame[frame["category"] != ""]
-        known = published.categories(benchmark, metric.name) if self._comparable(results) else {}
-        panels = [
-            Panel(str(name), f"{metric.label}, {rows['items'].max()} items", metric, rows, known.get(str(name), {}))
-            for name, rows in frame.groupby("category", sort=False)
-        ]
-        return [replace(panel, limits=_limits(panels)) for panel in panels]
+        return panels.Panel(title, metric.label, metric, frame[frame["category"] == ""], overlay)
 
     def _comparable(self, results: Results) -> bool:
         """Whether the paper's curves belong here: a laboratory's items are not the paper's."""
         return self.config.published and not results.laboratory
 
-    @style.house()
-    def _figure(self, results: Results, name: str, title: str, panels: Sequence[Panel]) -> Figure:
-        """One panel in a column, or several in two columns of a page."""
-        frame = pd.concat([panel.frame for panel in panels], ignore_index=True)
-        curves = charts.curve_labels(frame, results.interventions).values()
-        margins = style.Margins(right=lettering.room_for([*curves, *(c for panel in panels for c in panel.overlay)]))
-        alone = len(panels) == 1
-        figure, axes = style.panels(
-            style.COLUMN if alone else style.PAGE,
-            math.ceil(len(panels) / 2),
-            1 if alone else 2,
-            height=1.6 if alone else 1.25,
-            margins=margins,
-        )
-        for ax, panel in zip(axes, panels, strict=False):
-            _draw(ax, results, panel)
-        for ax in axes[len(panels) :]:
-            ax.remove()
-        return Figure(name, title, self._caption(panels, frame), figure, frame)
-
-    def _caption(self, panels: Sequence[Panel], frame: pd.DataFrame) -> str:
-        directions = {panel.metric.higher_is_better for panel in panels}
-        better = {True: "Higher is better.", False: "Lower is better."}
-        sentences = [
-            better[directions.pop()] if len(directions) == 1 else "Higher is better, of perplexities lower.",
-            f"Bars: {self.config.level * 100:g} % intervals by clusters ({int(frame['clusters'].max())} of them), a "
-            "little apart where they would hide each other.",
-        ]
-        if frame["chance"].notna().any():
-            sentences.append("Broken line: what guessing scores.")
-        if frame["ideal"].notna().any():
-            sentences.append("Dotted: what an ideal observer scores, who knows how the texts of this world were made.")
-        if any(panel.overlay for panel in panels):
-            sentences.append("Grey: Askell et al. 2021 (A21), read off their figure; other models, the same measure.")
-        return " ".join([*sentences, scores.reach(frame)])
-
-
-def _limits(panels: Sequence[Panel]) -> tuple[float, float]:
-    """What holds every interval, chance level and published point."""
-    columns = [panel.frame[end] for panel in panels for end in ("low", "high", "chance")]
-    ends = pd.concat([*columns, *(rows["value"] for panel in panels for rows in panel.overlay.values())])
-    room = 0.05 * (ends.max() - ends.min() or 1.0)
-    return float(ends.min() - room), float(ends.max() + room)
-
-
-def _draw(ax: Axes, results: Results, panel: Panel) -> None:
-    chance = panel.frame["chance"].mean()
-    lettering.heading(ax, panel.title, panel.quantity)
-    charts.value_axis(ax, panel.metric.unit, log=panel.metric.transform == "exp")
-    charts.against_size(
-        ax,
-        panel.frame,
-        results.interventions,
-        published=panel.overlay,
-        level=(float(chance), "chance") if chance == chance else None,
-        limits=panel.limits,
-    )
+    def _figure(self, results: Results, name: str, title: str, drawn: Sequence[panels.Panel]) -> Figure:
+        caption = panels.caption(drawn, self.config.level)
+        if any(panel.overlay for panel in drawn):
+            caption.append("Grey: Askell et al. 2021 (A21), read off their figure; other models, the same measure.")
+        canvas = panels.against_size(drawn, results.interventions)
+        return Figure(name, title, " ".join(caption), canvas, panels.together(drawn))
 
 
 def _table(results: Results, benchmark: str, frame: pd.DataFrame) -> Table:

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from cai_eval.contracts import Figure, Metric, PaperFigure, Results, Table
 from cai_eval.pages import charts, lettering, scores, style, taxes
 
-from . import published
+from . import askell_2021, published
 
 RELATIVE = ("relative", "relative_low", "relative_high")
 MILLIONS = "M parameters"
@@ -24,9 +24,7 @@ class Tax:
 
     name: ClassVar[str] = "tax"
     title: ClassVar[str] = "Alignment tax"
-    papers: ClassVar[tuple[PaperFigure, ...]] = (
-        PaperFigure("askell-2021", "7R", "LAMBADA tax against size", (("lambada", "none"), ("lambada", "hhh-prompt"))),
-    )
+    papers: ClassVar[tuple[PaperFigure, ...]] = askell_2021.TAXES
 
     class Config(BaseModel, frozen=True, extra="forbid"):
         """published: draw the paper's own curves where it measured the same thing. level: of the intervals.

@@ -14,7 +14,7 @@ outcome, so that `rescore` judges again without the model.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -22,6 +22,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from pydantic import BaseModel, Field, model_validator
 
 from cai_eval.contracts import (
+    JSON,
     Format,
     Item,
     Kind,
@@ -63,11 +64,11 @@ class Asked(NamedTuple):
 
 
 class Tried(NamedTuple):
-    """The samples of a task, as `kept`, what became of each, and the sandbox's back end."""
+    """The samples of a task, as `kept`, what became of each, and the sandbox's back end and gaps."""
 
     samples: Sequence[KeptSample]
     outcomes: Sequence[Outcome]
-    sandbox: str
+    sandbox: Mapping[str, JSON]
 
 
 class Code:
@@ -183,16 +184,16 @@ class Code:
         ]
         different = list(dict.fromkeys(program for some in programs for program in some if program))
         known: dict[Program | None, Outcome] = {None: NOTHING_DRAWN}
-        backend = ""
+        isolation: dict[str, JSON] = {}
         if different:
             try:
                 with Sandbox(Limits(seconds=self.config.seconds)) as sandbox:
-                    backend = sandbox.layers.backend
+                    isolation = {"backend": sandbox.layers.backend, "open": list(sandbox.layers.open)}
                     known |= zip(different, sandbox.run(different), strict=True)
             except UserError as error:  # this machine has no sandbox: this cell fails, not the study
                 known |= dict.fromkeys(different, Outcome("sandbox error", str(error), 0.0))
         return [
-            Tried(some, [known[program] for program in its], backend)
+            Tried(some, [known[program] for program in its], isolation)
             for some, its in zip(samples, programs, strict=True)
         ]
 
@@ -217,7 +218,7 @@ class Code:
             answer=tried.samples[0]["text"],
             reference=task_of(item).solution,
             details={
-                "sandbox": tried.sandbox,
+                "sandbox": dict(tried.sandbox),
                 "verdicts": dict(sorted(verdicts.items())),
                 "samples": [
                     {**sample, "verdict": outcome.verdict, "message": outcome.message}

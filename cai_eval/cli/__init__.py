@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from keyword import iskeyword
 
 import click
 
@@ -13,8 +14,12 @@ from cai_eval.errors import UserError
 COMMANDS = {
     "run": "Run a suite: models × interventions × benchmarks, then the report.",
     "report": "Redraw a run's page, figures and tables from its records.",
+    "figures": "Draw a paper's figures from a run's records.",
+    "import": "Turn result files of lm-eval into a run.",
     "compare": "Compare runs item by item, with paired tests.",
-    "list": "List suites, ladders, benchmarks, trainers, reports or constitutions.",
+    "baseline": "Save a run's scores in a small file that later runs are checked against.",
+    "check": "Check a run against a baseline: exit 1 where something got worse.",
+    "list": "List suites, ladders, benchmarks, trainers, reports, constitutions or papers' figures.",
     "data": "Fetch or verify the published data sets.",
     "lab": "Build, show or verify the laboratory's ladder of small models.",
     "doctor": "Say what this machine, this installation and the caches offer.",
@@ -30,7 +35,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        command = import_module(f"cai_eval.cli.{name}").command
+        command = import_module(f"cai_eval.cli.{name}{'_' * iskeyword(name)}").command
         assert isinstance(command, click.Command)
         return command
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import click
 
+from cai_eval.errors import UserError
+
 Row = dict[str, str]
+FIGURES = "figures"  #: listed when asked for alone: to know them, every report must be imported
 
 
 def _suites() -> Iterator[Row]:
@@ -62,12 +66,29 @@ KINDS: dict[str, Callable[[], Iterator[Row]]] = {
 }
 
 
+def _figures(run: Path | None) -> Iterator[Row]:
+    from cai_eval.study.figures import lacking, paper_figures, told
+    from cai_eval.study.results import load_results
+
+    results = load_results([run]) if run else None
+    for figure in paper_figures():
+        row = {"name": f"{figure.paper} {figure.figure}", "title": figure.title, "needs": told(figure.needs)}
+        if results is not None:
+            needs = lacking(figure, results)
+            row["run"] = f"lacks {told(needs)}" if needs else "has it"
+        yield row
+
+
 @click.command("list")
-@click.argument("kind", required=False, type=click.Choice(list(KINDS)))
+@click.argument("kind", required=False, type=click.Choice([*KINDS, FIGURES]))
+@click.option("--run", type=click.Path(path_type=Path), help="With figures: say whether this run has their cells.")
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
-def command(kind: str | None, as_json: bool) -> None:
-    """List what can be named: of one KIND, or of all."""
-    found = {name: list(rows()) for name, rows in KINDS.items() if kind in {None, name}}
+def command(kind: str | None, run: Path | None, as_json: bool) -> None:
+    """List what can be named: of one KIND, or of all but the papers' figures."""
+    if run and kind != FIGURES:
+        raise UserError("--run goes with figures: `cai-eval list figures --run RUN`.")
+    kinds = {**KINDS, FIGURES: lambda: _figures(run)} if kind == FIGURES else KINDS
+    found = {name: list(rows()) for name, rows in kinds.items() if kind in {None, name}}
     if as_json:
         click.echo(json.dumps(found[kind] if kind else found, indent=1))
         return
@@ -77,5 +98,7 @@ def command(kind: str | None, as_json: bool) -> None:
         for row in rows:
             package = f" ({row['package']})" if "package" in row else ""
             click.echo(f"  {row['name']:<{width}}  {row['title']}{package}")
+            if "needs" in row:
+                click.echo(f"  {'':<{width}}  {row.get('run') or 'needs ' + row['needs']}")
         if not rows:
             click.echo("  none yet")

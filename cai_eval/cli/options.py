@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -21,3 +23,26 @@ class Names(click.ParamType[tuple[str, ...]]):
         if len(set(parts)) < len(parts):
             self.fail(f"{value!r} names something twice", param, ctx)
         return parts
+
+
+def order_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What every command takes that runs a suite, but for the suite: the fields of `cai_eval.study.session.Order`."""
+    options = (
+        click.option("--ladder", help="A ladder's name or YAML file; the suite's own by default."),
+        click.option("--models", type=Names(), help="Hub ids or directories, instead of a ladder."),
+        click.option("--interventions", type=Names(), help="Only these."),
+        click.option("--benchmarks", type=Names(), help="Only these; lm-eval:TASK takes any task of lm-eval."),
+        click.option(
+            "--data", type=click.Path(path_type=Path), help="Folder with the upstream data files, instead of the hub."
+        ),
+        click.option("--limit", type=click.IntRange(min=1), help="At most this many items a benchmark."),
+        click.option("--full", is_flag=True, help="All items, where a laboratory's models would be asked fewer."),
+        click.option(
+            "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of training and sampling."
+        ),
+        click.option("--device", help="cpu, cuda, cuda:1, mps; the best there is by default."),
+        click.option("--dtype", help="float32, bfloat16 or float16; what suits the device by default."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command

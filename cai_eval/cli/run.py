@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cai_eval.cli.options import Names
+from cai_eval.cli.options import order_options
 
 if TYPE_CHECKING:
     from cai_eval.study.session import Order, Session
@@ -19,36 +19,28 @@ if TYPE_CHECKING:
 
 @click.command("run")
 @click.option("--suite", default="alignment-tax", show_default=True, help="A suite's name, or a YAML file of your own.")
-@click.option("--ladder", help="A ladder's name or YAML file; the suite's own by default.")
-@click.option("--models", type=Names(), help="Hub ids or directories, instead of a ladder.")
-@click.option("--interventions", type=Names(), help="Only these.")
-@click.option("--benchmarks", type=Names(), help="Only these; lm-eval:TASK takes any task of lm-eval.")
-@click.option(
-    "--data", type=click.Path(path_type=Path), help="Folder with the upstream data files, instead of the hub."
-)
+@order_options
 @click.option("--out", type=click.Path(path_type=Path), help="The run directory; under runs/ by default.")
-@click.option("--limit", type=click.IntRange(min=1), help="At most this many items a benchmark.")
-@click.option("--full", is_flag=True, help="All items, where a laboratory's models would be asked fewer.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of training and sampling.")
-@click.option("--device", help="cpu, cuda, cuda:1, mps; the best there is by default.")
-@click.option("--dtype", help="float32, bfloat16 or float16; what suits the device by default.")
+@click.option("--rescore", is_flag=True, help="Judge the answers that the run holds again; load no model.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, lengths and what will be left out; load no weights.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the outcome as JSON on standard output, progress on the other."
 )
-def command(dry_run: bool, as_json: bool, out: Path | None, **asked: Any) -> int:
+def command(dry_run: bool, rescore: bool, as_json: bool, out: Path | None, **asked: Any) -> int:
     """Run a suite and draw its report. The same command again goes on where a stopped one was."""
     from cai_eval.study.session import Order
 
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads, not imported yet: wait without spinning
     with redirect_stdout(sys.stderr):  # what plug-ins and libraries print is no part of the JSON
-        code, outcome = run(Order(**asked), out, dry_run, as_json)
+        code, outcome = run(Order(**asked), out, dry_run, as_json, rescore)
     if as_json:
         click.echo(json.dumps(outcome, indent=1))
     return code
 
 
-def run(order: Order, out: Path | None, dry_run: bool, as_json: bool) -> tuple[int, dict[str, Any]]:
+def run(
+    order: Order, out: Path | None, dry_run: bool, as_json: bool, rescore: bool = False
+) -> tuple[int, dict[str, Any]]:
     """The exit code, and the plan or the outcome for machines where it is asked for. Raises UserError."""
     from cai_eval.caches import cache_directory
     from cai_eval.cli.display import Display
@@ -71,6 +63,7 @@ def run(order: Order, out: Path | None, dry_run: bool, as_json: bool) -> tuple[i
     from cai_eval.provenance import environment
     from cai_eval.study.analysis import outcome_json
     from cai_eval.study.report import draw_report
+    from cai_eval.study.rescore import rescore_plan
     from cai_eval.study.run import run_plan
 
     about = {
@@ -86,7 +79,10 @@ def run(order: Order, out: Path | None, dry_run: bool, as_json: bool) -> tuple[i
         "environment": environment(),
     }
     with display.running(session.plan, directory) as listener:
-        outcome = run_plan(session.plan, directory, models, session.source, listener, about)
+        if rescore:
+            outcome = rescore_plan(session.plan, directory, session.source, listener)
+        else:
+            outcome = run_plan(session.plan, directory, models, session.source, listener, about)
     display.failures(outcome)
     code = 1 if outcome.failures else 0
     about_run = {"run": str(path), "failures": dict(outcome.failures)}

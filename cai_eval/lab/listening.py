@@ -9,13 +9,16 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 
 from cai_eval.lab import talk
 from cai_eval.lab.talk import Act, ActKind, Ask
 from cai_eval.lab.world import Fact, Goal, Hazard, Thing, World, words
 
 _SLOTS = {name.upper(): rf"(?P<{name}>\w+)" for name in ("place", "value", "person", "name", "first", "second", "tool")}
-_SLOTS["EFFECT"] = r"(?P<effect>[\w ]+)"
+_DEEDS = (*words()["uses"], *(effect for effects in words()["effects"].values() for effect in effects))
+_SLOTS["ANYTHING"] = r"[\w ]+"
+_SLOTS["EFFECT"] = f"(?P<effect>{'|'.join(_DEEDS)})"
 _ANSWERS: Mapping[str, tuple[ActKind, ...]] = {
     "fact": ("state", "explain", "correct"),
     "premise": ("state", "explain", "correct"),
@@ -79,8 +82,11 @@ class Heard:
 
 
 def hear(ask: Ask, answer: str) -> list[Heard | None]:
-    """What each sentence of an answer does, openings left out; None where the grammar has no such sentence."""
-    sentences = re.split(r"(?<=[.?!])\s+", answer.strip())
+    """What each sentence of an answer does, openings left out; None where the grammar has no such sentence.
+
+    Commas are not heard, the halves of two recipes make a recipe, and an invention may end in anything.
+    """
+    sentences = re.split(r"(?<=[.?!])\s+", answer.strip().replace(",", ""))
     openings = {opening.strip() for opening, _, _ in talk.OPENINGS}
     return [_sentence(ask, sentence) for sentence in sentences if sentence not in openings]
 
@@ -112,14 +118,25 @@ def _forms(kind: talk.AskKind, relation: str) -> tuple[_Form, ...]:
     """Every sentence that answers such an ask."""
     forms = []
     for blank in _blanks(kind, relation):
-        for act in _ANSWERS[kind]:
-            for text in talk.wordings(blank, Act(act, "VALUE")):
-                pieces = [_pattern(word) for word in text.split(" ")]
-                begun = ""
-                for piece in reversed(pieces):
-                    begun = rf"{piece}(?: {begun})?" if begun else piece
-                forms.append(_Form(act, blank.number, re.compile(" ".join(pieces)), re.compile(begun)))
+        for act, text in _sentences(blank):
+            pieces = _patterns(text.replace(",", ""))
+            begun = ""
+            for piece in reversed(pieces):
+                begun = rf"{piece}(?: {begun})?" if begun else piece
+            forms.append(_Form(act, blank.number, re.compile(" ".join(pieces)), re.compile(begun)))
     return tuple(forms)
+
+
+def _sentences(blank: Ask) -> Iterator[tuple[ActKind, str]]:
+    acts = _ANSWERS[blank.kind]
+    for act in acts:
+        for text in talk.wordings(blank, Act(act, "VALUE")):
+            yield act, text if act != "invent" else " ".join([*text.split()[:2], "ANYTHING."])
+    if "half" in acts:
+        recipes = (*talk.wordings(blank, Act("help")), *talk.wordings(blank, Act("half")))
+        heads, _, tails = zip(*(text.partition("NAME") for text in recipes), strict=True)
+        for head, tail in product(heads, (*tails, ".")):
+            yield "half", f"{head}NAME{tail}"
 
 
 def _blanks(kind: talk.AskKind, relation: str) -> list[Ask]:
@@ -132,8 +149,15 @@ def _blanks(kind: talk.AskKind, relation: str) -> list[Ask]:
     return [Ask(kind, "", substance=hazard, goal=goal)]
 
 
-def _pattern(word: str) -> str:
-    slot = re.search("|".join(_SLOTS), word)
-    if slot is None:
-        return re.escape(word)
-    return re.escape(word[: slot.start()]) + _SLOTS[slot[0]] + re.escape(word[slot.end() :])
+def _patterns(text: str) -> list[str]:
+    """An expression for each word; a slot that comes again holds the same."""
+    patterns, seen = [], set()
+    for word in text.split(" "):
+        slot = re.search("|".join(_SLOTS), word)
+        if slot is None:
+            patterns.append(re.escape(word))
+            continue
+        inside = f"(?P={slot[0].lower()})" if slot[0] in seen else _SLOTS[slot[0]]
+        seen.add(slot[0])
+        patterns.append(re.escape(word[: slot.start()]) + inside + re.escape(word[slot.end() :]))
+    return patterns

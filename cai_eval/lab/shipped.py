@@ -58,22 +58,21 @@ def save(
 
 def write_weights(tensors: Mapping[str, Tensor], config: Mapping[str, Any], facts: Facts, path: Path) -> None:
     """A weight file that says itself what it is. The output head is the embedding, and left out."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items() if name != "lm_head.weight"}
-    save_file(kept, path, {"format": "pt", "config": json.dumps(config), "facts": json.dumps(asdict(facts))})
-    _settle(path)
+    metadata = {"format": "pt", "config": json.dumps(config), "facts": json.dumps(asdict(facts))}
+    path.write_bytes(_settled(save(kept, metadata)))
 
 
-def _settle(path: Path) -> None:
-    """Sort a weight file's metadata, which the library writes in any order: the same weights, the same bytes."""
-    content = path.read_bytes()
+def _settled(content: bytes) -> bytes:
+    """A weight file with sorted metadata, which the library writes in any order: the same weights, the same bytes."""
     end = 8 + int.from_bytes(content[:8], "little")
     header = json.loads(content[8:end])
     header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
-    settled = json.dumps(header, separators=(",", ":")).encode()
-    settled += b" " * (-len(settled) % 8)
-    path.write_bytes(len(settled).to_bytes(8, "little") + settled + content[end:])
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text + content[end:]
 
 
 def describe(path: Path) -> tuple[dict[str, Any], Facts]:

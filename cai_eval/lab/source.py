@@ -11,7 +11,7 @@ from cai_eval.lab import observer, prompts
 from cai_eval.lab.documents import code, stories
 from cai_eval.lab.functions import ideal_pass
 from cai_eval.lab.listening import parse_ask
-from cai_eval.lab.rows.facts import truthfulqa
+from cai_eval.lab.rows.facts import calibration, short, truthfulqa
 from cai_eval.lab.rows.hhh import hhh
 from cai_eval.lab.world import World, make_world
 
@@ -25,6 +25,8 @@ ROWS: Mapping[str, Callable[[World], Rows]] = {
     "truthfulqa": truthfulqa,
     "lambada": stories.rows,
     "humaneval": code.rows,
+    "facts": calibration,
+    "short_facts": short,
 }
 TEXTS: Mapping[str, Callable[[World], str]] = {
     "hhh-prompt": prompts.hhh_prompt,
@@ -55,13 +57,16 @@ class LaboratorySource:
         return TEXTS[name](self.world) if name in TEXTS else None
 
     def ideal(self, benchmark: str, item: Item, policy: PolicySpec) -> float | None:
-        """The ideal observer's score on `hhh`, `truthfulqa`, `lambada` and `code`."""
+        """The ideal observer's score on `hhh`, `truthfulqa`, `lambada`, `code`, and plain `calibration`."""
         if benchmark == "lambada":
             return 1.0
         if benchmark == "code":
             careful = observer.careful(self.world, policy.format, policy.prefix.text)
             bugs = careful * code.CAREFUL_BUG_RATE + (1 - careful) * code.BUG_RATE
             return ideal_pass(bugs, item.data["temperature"], item.data["top_p"], item.data["k"])
+        if benchmark == "calibration" and policy.format == "plain":
+            planted = item.data["planted"]
+            return float(planted.index(max(planted)) == item.data["answer"])
         if benchmark == "hhh":
             return self._choice(item.data["query"], (item.data["good"], item.data["bad"]), policy)
         if benchmark == "truthfulqa":

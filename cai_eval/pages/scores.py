@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import special
 
 from cai_eval import statistics
 from cai_eval.contracts import IDEAL, Metric, Results
@@ -149,7 +150,31 @@ def scores(results: Results, benchmark: str, metric: Metric, level: float = LEVE
                     "clusters": estimate.clusters,
                 }
             )
+    rows += _without_items(results, benchmark, metric, level)
     return pd.DataFrame(rows, columns=SCORE_COLUMNS)
+
+
+def _without_items(results: Results, benchmark: str, metric: Metric, level: float) -> Iterator[dict[str, Any]]:
+    """Rows of the cells of which only a mean and its standard error are known."""
+    cells = results.cells[results.cells["benchmark"] == benchmark] if "means" in results.cells else results.cells[:0]
+    known = {(row.model, row.intervention): (row.Index,) for row in cells.itertuples() if metric.name in row.means}
+    nobody = np.empty(0)
+    for _, about in points(results, Scores((), nobody.astype(np.intp), nobody.astype(object), known, {})):
+        cell = cells.loc[about["cell"]]
+        mean, error = cell["means"][metric.name]
+        half = float(special.ndtri((1 + level) / 2)) * error if error > 0 else np.nan  # no variation seen is none known
+        ends = {"value": mean, "low": mean - half, "high": mean + half}
+        yield {
+            **about,
+            "benchmark": benchmark,
+            "metric": metric.name,
+            "category": "",
+            **{end: display(metric, value) for end, value in ends.items()},
+            "chance": metric.chance if isinstance(metric.chance, float) else np.nan,
+            "ideal": np.nan,
+            "items": cell["items"],
+            "clusters": cell["items"],
+        }
 
 
 def _ideal(ideal: Scores, data: Scores, point: Point, kept: NDArray[np.bool_]) -> float:

@@ -8,16 +8,16 @@ right answers.
 Covered, with every layer in force (`Sandbox.layers` names those of this machine):
 
 - Passing without an answer: ending the process, catching or raising anything, changing builtins, claiming to be equal
-  to all, forging messages. Objects that are not plain data have no equality, order or truth for the test; a test that
-  catches everything cannot turn an end into a pass.
+  to all, forging messages, putting modules in the judge's way. Objects that are not plain data have no equality, order
+  or truth for the test; a test that catches everything cannot turn an end into a pass.
 - Reading the test: neither it nor an expected value is ever in the program's process, its ancestors (as of the fork) or
   a file that it can open. It sees the arguments of its calls, and what functions that the test passes to it return.
 - Hanging: wall-clock deadline, and a second one from outside for a judge that does not come back.
 - Using up the machine: address space, file size, open files, private temporary folder, length of values. What a
   program prints is discarded.
 - Starting threads or processes, opening sockets, sending signals, tracing, mounting: ends the process, "refused".
-- Reading or changing files outside the standard library, the system's libraries and the private folder, `/dev/shm`
-  included; leaving anything behind there for the next program.
+- Reading or changing files outside the standard library, the system's libraries and the private folder, `/dev/shm` and
+  installed packages included; leaving anything behind there for the next program.
 - Outliving its trial: the process is killed and reaped; it could start none.
 
 Not covered:
@@ -30,7 +30,8 @@ Not covered:
 - Programs that need packages, threads, event loops, standard input, or to share mutable objects with the test beyond
   the contents of a list, dictionary or set that it is given: they end as "failed", "refused" or "unsupported".
 - The layers that the kernel refuses: with `landlock` no private folder (programs write nothing) and no process
-  namespace; with `filter` alone, programs can read what their uid can read; other kernels than Linux run nothing.
+  namespace, and packages installed beside the interpreter can be read (as with `bwrap`); with `filter` alone, programs
+  can read what their uid can read; other kernels than Linux run nothing.
 """
 
 from cai_eval.sandbox.pool import Backend, Sandbox

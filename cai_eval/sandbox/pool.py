@@ -13,7 +13,6 @@ from cai_eval.sandbox.program import Layers, Limits, Outcome, Program, Verdict
 from cai_eval.sandbox.worker import RefusedError, Worker
 
 Backend = Literal["auto", "namespaces", "landlock", "filter", "bwrap"]
-IN_HAND = 2  # programs that a worker has: one under judgement and one ready
 AHEAD = 64  # outcomes a worker that may wait for an older one
 
 
@@ -58,51 +57,44 @@ class Sandbox:
                 while due not in done:
                     if len(done) < AHEAD * len(self._workers):
                         self._feed(numbered)
-                    if not any(worker.waiting for worker in self._workers):
+                    if all(worker.number is None for worker in self._workers):
                         return
                     done.update(self._collect())
                 yield done.pop(due)
         finally:
             for index, worker in enumerate(self._workers):
-                if worker.waiting:
+                if worker.number is not None:
                     self._replace(index)
 
     def _feed(self, numbered: Iterator[tuple[int, Program]]) -> None:
-        """Give every worker enough to do."""
-        for depth in range(IN_HAND):
-            for worker in self._workers:
-                if len(worker.waiting) <= depth:
-                    if (following := next(numbered, None)) is None:
-                        return
-                    worker.send(*following)
+        """Give every idle worker something to do."""
+        for worker in self._workers:
+            if worker.number is None and (following := next(numbered, None)) is not None:
+                worker.send(*following)
 
     def _collect(self) -> Iterator[tuple[int, Outcome]]:
-        """Wait for outcomes; a judge that is gone or late is replaced, and what it had yet to do is sent again."""
+        """Wait for outcomes; a judge that is gone or late is replaced."""
         with selectors.DefaultSelector() as selector:
             for index, worker in enumerate(self._workers):
-                if worker.waiting:
+                if worker.number is not None:
                     selector.register(worker, selectors.EVENT_READ, index)
             ready = selector.select(max(0.0, min(worker.remaining for worker in self._workers)))
         for key, _ in ready:
-            yield from self._receive(key.data)
+            try:
+                yield self._workers[key.data].receive()
+            except (EOFError, OSError):
+                yield self._give_up(key.data, "sandbox error", "the judge's process ended")
         for index, worker in enumerate(self._workers):
             if worker.remaining < 0:
                 yield self._give_up(index, "timeout", f"not finished after {self.limits.seconds:g} s")
 
-    def _receive(self, index: int) -> Iterator[tuple[int, Outcome]]:
-        try:
-            yield self._workers[index].receive()
-        except (EOFError, OSError):
-            yield self._give_up(index, "sandbox error", "the judge's process ended")
-
     def _give_up(self, index: int, verdict: Verdict, message: str) -> tuple[int, Outcome]:
-        """End a worker; the program under judgement gets this verdict, the next ones another judge."""
-        (number, _), *later = self._workers[index].waiting
-        seconds = self.limits.seconds - self._workers[index].remaining
+        """End a worker and what it judges, and start another."""
+        worker = self._workers[index]
+        assert worker.number is not None
+        outcome = worker.number, Outcome(verdict, message, worker.busy)
         self._replace(index)
-        for numbered in later:
-            self._workers[index].send(*numbered)
-        return number, Outcome(verdict, message, seconds)
+        return outcome
 
     def _replace(self, index: int) -> None:
         self._workers[index].close()

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 import sys
 import time
-from collections import deque
 from pathlib import Path
 
 from cai_eval.errors import UserError
@@ -17,7 +16,8 @@ from cai_eval.sandbox.program import Layers, Limits, Outcome, Program
 
 HERE = Path(__file__).parent
 INTERPRETER = os.path.realpath(sys.executable)  # of no virtual environment
-BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from inside import judge; judge.main()"
+# our own folder leaves the path again: if it lies under /tmp, a program can put modules there for the judge to find
+BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from inside import judge; del sys.path[0]; judge.main()"
 GRACE = 2.0  # seconds past its deadline after which a judge that does not answer is ended
 LONGEST = 1 << 30
 
@@ -27,16 +27,17 @@ class RefusedError(Exception):
 
 
 class Worker:
-    """A judge and its zygote; programs are judged in the order in which they were sent.
+    """A judge and its zygote; judges one program at a time.
 
-    Starting one does not wait for it: `greet` does, and comes before all else.
+    Starting one does not wait for it: `greet` does, and comes before all else. `number` is that of the program under
+    judgement, None when there is none.
     """
 
     def __init__(self, backend: str, limits: Limits) -> None:
         self._backend = backend
         self._limits = limits
         self._since = 0.0
-        self.waiting: deque[tuple[int, Program]] = deque()
+        self.number: int | None = None
         asked = json.dumps([backend, vars(limits)])
         self._process = subprocess.Popen(
             [*_wrapper(backend), INTERPRETER, "-S", "-s", "-P", "-c", BOOT, str(HERE), asked],
@@ -68,23 +69,27 @@ class Worker:
 
     def send(self, number: int, program: Program) -> None:
         """Have a program judged; `number` is how the caller knows it."""
-        if not self.waiting:
-            self._since = time.monotonic()
-        self.waiting.append((number, program))
+        self.number = number
+        self._since = time.monotonic()
         with contextlib.suppress(OSError):  # a judge that is gone is found so when its outcome is due
             self._requests.send(vars(program))
 
     def receive(self) -> tuple[int, Outcome]:
-        """The outcome of the oldest program sent. Raises EOFError when the judge is gone."""
+        """The outcome of the program sent, and its number. Raises EOFError when the judge is gone."""
         verdict, message, seconds = self._replies.receive()
-        self._since = time.monotonic()
-        number, _ = self.waiting.popleft()
+        number, self.number = self.number, None
+        assert number is not None
         return number, Outcome(verdict, message, seconds)
+
+    @property
+    def busy(self) -> float:
+        """Seconds since the last program was sent."""
+        return time.monotonic() - self._since
 
     @property
     def remaining(self) -> float:
         """Seconds in which the judge must answer; negative when it is late, infinite when it has nothing to do."""
-        return self._since + self._limits.seconds + GRACE - time.monotonic() if self.waiting else float("inf")
+        return self._limits.seconds + GRACE - self.busy if self.number is not None else float("inf")
 
     def _last_words(self) -> str:
         assert self._process.stderr is not None

@@ -2,6 +2,7 @@
 
 from cai_eval.statistics.estimate import Estimate
 from cai_eval.statistics.intervals import difference_interval, mean_interval
+from cai_eval.statistics.loss import Level, Loss, items_to_settle, loss_of_method, loss_of_weights
 from cai_eval.statistics.ratio import above_chance, relative_loss
 from cai_eval.statistics.resampling import bootstrap, sign_flip
 from cai_eval.statistics.seeds import seeded_difference
@@ -10,10 +11,15 @@ from cai_eval.statistics.trends import trend
 
 __all__ = [
     "Estimate",
+    "Level",
+    "Loss",
     "above_chance",
     "benjamini_hochberg",
     "bootstrap",
     "difference_interval",
+    "items_to_settle",
+    "loss_of_method",
+    "loss_of_weights",
     "mcnemar",
     "mean_interval",
     "minimum_detectable_effect",

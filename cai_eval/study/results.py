@@ -69,6 +69,7 @@ def _row(entry: dict[str, Any], summary: dict[str, Any], manifest: dict[str, Any
         "seed": f"{rung['replicate']}/{entry['seed']}",
         "model": _model(first),
         "excluded": len(summary["excluded"]),
+        "means": summary.get("means", {}),
         "cache_bytes": usage.get("cache_bytes", 0),
         "sent_tokens": usage.get("sent_tokens", 0),
         "laboratory": manifest.get("laboratory", ""),

@@ -14,7 +14,7 @@ from cai_eval import registry
 from cai_eval.contracts import IDEAL, Artefact, Benchmark, Item, Policy, PolicySpec, Record, Scorer, Source
 from cai_eval.errors import UserError
 from cai_eval.study.graph import Node, describe
-from cai_eval.study.plan import Cell, Plan
+from cai_eval.study.plan import Cell, Plan, items_digest
 from cai_eval.study.store import CellDirectory, RunDirectory
 from cai_eval.study.workshop import Models, NodeWorkshop
 
@@ -103,6 +103,7 @@ def manifest(plan: Plan) -> dict[str, Any]:
             for base in plan.bases
         ],
         "cells": [{"hash": cell.hash, **place(cell)} for cell in plan.cells],
+        "protocols": {cell.benchmark: protocol(cell) for cell in {c.benchmark: c for c in plan.cells}.values()},
         "skipped": [asdict(skip) for skip in plan.skipped],
         "notes": list(plan.notes),
     }
@@ -258,6 +259,16 @@ def place(cell: Cell) -> dict[str, Any]:
         "intervention": cell.intervention,
         "seed": cell.run,
         "benchmark": cell.benchmark,
+    }
+
+
+def protocol(cell: Cell) -> dict[str, Any]:
+    """What two runs must agree on before their scores may be compared. items: their hash."""
+    return {
+        "plugin": cell.plugin,
+        "version": registry.load("benchmarks", cell.plugin).version,
+        "config": dict(cell.config),
+        "items": items_digest(cell.items),
     }
 
 

@@ -42,11 +42,22 @@ class Measurement(Part):
     config: dict[str, Any] = Field(default_factory=dict)
 
 
+class Threshold(Part):
+    """When `cai-eval check` calls a loss a regression.
+
+    alpha: one-sided level of the whole gate. tolerance: in the metric's own unit, the loss that is put up with.
+    """
+
+    alpha: float = Field(default=0.01, gt=0, lt=0.5)
+    tolerance: float = Field(default=0.02, ge=0)
+
+
 class Suite(Part):
     """models × interventions × benchmarks, with the reports to draw.
 
     The first intervention is the base that taxes are measured against. quick: items of a benchmark that a laboratory's
-    models are asked unless all are wanted: there it is a demonstration, and has plenty of items.
+    models are asked unless all are wanted: there it is a demonstration, and has plenty of items. gate: thresholds of a
+    benchmark that the default ones do not suit.
     """
 
     name: str
@@ -56,6 +67,7 @@ class Suite(Part):
     interventions: dict[str, Intervention] = Field(min_length=1)
     benchmarks: dict[str, Measurement] = Field(min_length=1)
     quick: dict[str, PositiveInt] = Field(default_factory=dict)
+    gate: dict[str, Threshold] = Field(default_factory=dict)
     reports: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @field_validator("interventions", "benchmarks", mode="before")
@@ -96,10 +108,11 @@ class Suite(Part):
                         raise unknown(f"intervention in input {slot!r} of {name!r}", target, self.interventions)
         for name, measurement in self.benchmarks.items():
             _create("benchmarks", measurement.benchmark, measurement.config, where, ("benchmarks", name))
-        for name in self.quick:
-            with _blamed(where(("quick", name))):
-                if name not in self.benchmarks:
-                    raise unknown("benchmark in quick", name, self.benchmarks)
+        for section in ("quick", "gate"):
+            for name in getattr(self, section):
+                with _blamed(where((section, name))):
+                    if name not in self.benchmarks:
+                        raise unknown(f"benchmark in {section}", name, self.benchmarks)
         for report, config in self.reports.items():
             with _blamed(where(("reports", report))):
                 registry.create("reports", report, config)

@@ -41,10 +41,11 @@ def top_k_kl(logits: Tensor, indices: Tensor, teacher: Tensor, tail: Tensor) -> 
     indices: of those tokens [tokens, k]. teacher: their log-probabilities [tokens, k]. tail: the log of the mass of the
     rest [tokens], −inf for none. Never more than the full KL, for pooling outcomes loses information.
     """
-    student = logits.log_softmax(-1)
-    rest = student.scatter(-1, indices, -torch.inf).logsumexp(-1)
-    top = teacher.exp() * (teacher - student.gather(-1, indices))
-    bucket = torch.where(tail > -torch.inf, tail.exp() * (tail - rest), 0.0)
+    # of all that is as wide as the vocabulary, one sum: the rest's; the others follow from it
+    chosen, rest = logits.gather(-1, indices), logits.scatter(-1, indices, -torch.inf).logsumexp(-1)
+    total = torch.logaddexp(chosen.logsumexp(-1), rest)
+    top = teacher.exp() * (teacher - chosen + total[:, None])
+    bucket = torch.where(tail > -torch.inf, tail.exp() * (tail - rest + total), 0.0)
     return top.sum() + bucket.sum()
 
 

@@ -18,13 +18,12 @@ from torch import Tensor
 
 from .data import pad
 from .sealed import intact, publish, published
-from .teacher import Distribution, Passage
+from .teacher import BATCH_TOKENS, Distribution, Passage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 PASSAGES = 256  #: in a shard
-BATCH_TOKENS = 4096  #: of the teacher's passages, padded, in one forward pass
 
 
 class Targets:

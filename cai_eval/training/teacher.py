@@ -19,6 +19,7 @@ from cai_eval.inference.logprobs import Engine
 from .data import pad
 from .heads import LOGITS, hidden_states
 
+BATCH_TOKENS = 4096  #: padded tokens that go through the teacher at once
 MARGIN = 8  #: tokens that a prefix must leave free at least
 
 
@@ -98,23 +99,22 @@ class Teacher:
     @torch.no_grad()
     def hidden(self, passages: Sequence[Passage]) -> Tensor:
         """What predicts the targets of the passages, one after the other: [targets, width]."""
-        rows = [np.array((*self._lead, *passage.teacher)) for passage in passages]
-        predicting = np.concatenate(
-            [
-                i * max(map(len, rows)) + np.arange(len(row) - p.shared, len(row)) - 1
-                for i, (row, p) in enumerate(zip(rows, passages, strict=True))
-            ]
-        )
-        ids = pad(rows).to(self._model.device)
+        longest = len(self._lead) + max(len(passage.teacher) for passage in passages)
+        rows = max(1, BATCH_TOKENS // longest)
+        return torch.cat([self._hidden(passages[i : i + rows]) for i in range(0, len(passages), rows)])
+
+    def _hidden(self, passages: Sequence[Passage]) -> Tensor:
+        ids = pad([np.array((*self._lead, *passage.teacher)) for passage in passages]).to(self._model.device)
         if self._stack is None:
             states = hidden_states(self._model, ids)
         else:
-            length = ids.shape[1]
+            rows, length = ids.shape
             causal = torch.ones(1, length, length, dtype=torch.bool, device=ids.device).tril_()
             positions = self._stack.length + torch.arange(length, device=ids.device)
-            with attending(self._model, self._stack, causal.expand(len(rows), -1, -1)):
-                states = hidden_states(self._model, ids, position_ids=positions.expand(len(rows), -1))
-        return states.flatten(0, 1)[torch.from_numpy(predicting).to(ids.device)]
+            with attending(self._model, self._stack, causal.expand(rows, -1, -1)):
+                states = hidden_states(self._model, ids, position_ids=positions.expand(rows, -1))
+        ends = [len(self._lead) + len(passage.teacher) - 1 for passage in passages]
+        return torch.cat([row[end - p.shared : end] for row, end, p in zip(states, ends, passages, strict=True)])
 
     @torch.no_grad()
     def top(self, passages: Sequence[Passage], k: int) -> Distribution:

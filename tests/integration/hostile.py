@@ -97,6 +97,28 @@ def f(x):
     return "done"
 """
 
+AHEAD = """
+import json, os
+def f(x):
+    for value in (True, {"object": 0}, [], 1):
+        body = json.dumps(["value", value, None]).encode()
+        os.write(3, len(body).to_bytes(4, "little") + body)
+    return True
+"""
+
+CALL = """
+import ctypes
+def f(x): return ctypes.CDLL(None).syscall({}, {})
+"""
+
+INT80 = """
+import ctypes, mmap
+def f(x):
+    code = mmap.mmap(-1, 4096, prot=7)
+    code.write(bytes.fromhex("b802000000cd80c3"))  # mov eax, 2 (fork); int 0x80; ret
+    return ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(code)))()
+"""
+
 PROGRAMS: dict[str, tuple[str, str]] = {
     "fork bomb": ("refused", "import os\ndef f(x):\n    while True: os.fork()"),
     "fork bomb at import": ("refused", "import os\nwhile True: os.fork()\ndef f(x): return 1"),
@@ -249,6 +271,27 @@ PROGRAMS: dict[str, tuple[str, str]] = {
         "failed memory",
         "from resource import *\ndef f(x):\n    setrlimit(RLIMIT_AS, (-1, -1)); return len(bytearray(10 << 30))",
     ),
+    "answers ahead": ("failed", AHEAD),
+    "claims to be of another class": (
+        "failed unsupported",
+        "class A:\n    __class__ = str\n    def __eq__(s, o): return True\ndef f(x): return A()",
+    ),
+    "raises an error that cannot be told": (
+        "failed",
+        "class E(ValueError):\n    def __str__(s): raise SystemExit\ndef f(x): raise E",
+    ),
+    "raises an error that is long to tell": (
+        "failed",
+        "class E(ValueError): pass\nE.__name__ = 'x' * 10**7\ndef f(x): raise E",
+    ),
+    "a thread by call": ("refused", CALL.format(435, 0)),
+    "asynchronous calls": ("refused", CALL.format(425, "8, 0")),
+    "page faults of its own": ("refused", CALL.format(323, 0)),
+    "lets others trace it": ("failed", CALL.format(157, "4, 1")),
+    "another personality": ("failed", CALL.format(135, 0x0400000)),
+    "opens a file by the newer call": ("failed", CALL.format(437, "-100, b'/etc/passwd', bytes(24), 24")),
+    "hands its channel on": ("failed", CALL.format(46, "3, 0, 0")),
+    "calls of 32 bits": ("refused", INT80),
     "old calls": ("refused failed", "import ctypes\ndef f(x): return ctypes.CDLL(None).syscall(57 | 0x40000000)"),
 }
 """Name → the verdicts that it may get, and its source."""

@@ -95,6 +95,32 @@ def test_an_ordinary_user_has_every_back_end():
         assert "the user's own uid" in left_open
 
 
+EQUAL_TO_ALL = "class Fraction:\n    __init__ = lambda *_: None\n    __eq__ = lambda *_: True"
+
+UNDER_TMP = """
+import json, shutil, sys
+from pathlib import Path
+module, repository = sys.argv[1:]
+ours, theirs = Path(repository, "cai_eval"), Path("/tmp/installed/cai_eval")
+shutil.copytree(ours / "sandbox", theirs / "sandbox")
+for name in ("__init__.py", "errors.py"):
+    shutil.copy(ours / name, theirs)
+sys.path.insert(0, str(theirs.parent))
+from cai_eval.sandbox import Program, Sandbox
+place = str(theirs / "sandbox")
+source = f"import os; os.makedirs({place!r}); open({place!r} + '/fractions.py', 'w').write({module!r})"
+test = "import fractions; assert fractions.Fraction(f(1), 2) == 1"
+with Sandbox(workers=1, backend="namespaces") as sandbox:
+    (outcome,) = sandbox.run([Program(source + "; f = lambda x: x", "f", test)])
+print(json.dumps(vars(outcome)))
+"""
+
+
+def test_a_program_cannot_put_modules_in_the_judges_way():
+    outcome = in_throwaway_root("-c", UNDER_TMP, EQUAL_TO_ALL)
+    assert (outcome["verdict"], outcome["message"][:15]) == ("failed", "AssertionError:")
+
+
 WITHOUT_NAMESPACES = """
 import json, sys
 open("/proc/sys/user/max_user_namespaces", "w").write("0")

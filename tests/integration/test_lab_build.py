@@ -16,7 +16,7 @@ from cai_eval.lab.recipe import load_recipe
 from cai_eval.lab.verify import rebuild
 from cai_eval.models import ladder
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # a busy machine takes its time
 
 SMALL = """
 version: 1

@@ -9,6 +9,7 @@ import pytest
 
 from cai_eval.errors import UserError
 from cai_eval.sandbox import Limits, Program, Sandbox
+from cai_eval.sandbox.inside.isolation import packages
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +138,50 @@ def hasty():
 def test_every_other_end_has_its_verdict(hasty, verdict):
     source, test = VERDICTS[verdict]
     assert judge(hasty, source, test).verdict == verdict
+
+
+def test_an_end_of_iteration_does_not_end_a_loop_of_the_tests(sandbox):
+    outcome = judge(sandbox, "def f(x): raise StopIteration", "assert all(map(lambda x: f(x) == x, [1, 2]))")
+    assert (outcome.verdict, outcome.message) == ("failed", "ProgramError: StopIteration")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def f(): return 16**20000",
+        "import os\nclass A:\n    def __str__(self): os._exit(0)\ndef f(): return A()",
+        "class A:\n    def __str__(self): raise ValueError\ndef f(): return A()",
+    ],
+)
+def test_a_result_that_cannot_be_told_fails_and_costs_no_judge(sandbox, source):
+    assert judge(sandbox, source, "f()\nassert f is None, f()").verdict == "failed"
+
+
+def test_even_a_builtin_type_is_called_in_the_programs_process(sandbox):
+    assert judge(sandbox, "f = int", "assert f('1') == 1").passed
+    assert judge(sandbox, "f = 1", "assert f('1') == 1").message == "TypeError: 'int' object is not callable"
+
+
+def test_the_tests_random_numbers_are_the_same_each_time(sandbox):
+    test = "import random\nassert f(0) == 1, random.random()"
+    first, second = (judge(sandbox, "def f(x): return x", test).message for _ in range(2))
+    assert first == second
+
+
+def test_programs_find_no_installed_packages(sandbox):
+    if sandbox.layers.backend != "namespaces":
+        pytest.skip("only namespaces can hide a folder within another")
+    folders = packages()
+    assert folders
+    source = f"import os\ndef f(): return [os.listdir(folder) for folder in {folders}]"
+    assert judge(sandbox, source, f"assert f() == {[[] for _ in folders]}").passed
+
+
+def test_standard_files_are_open_where_nothing_can_be_changed(sandbox):
+    if sandbox.layers.backend != "namespaces":
+        pytest.skip("elsewhere the filter keeps programs from changing files")
+    source = "import os\ndef f(): return {os.fstatvfs(file).f_flag & os.ST_RDONLY for file in range(3)}"
+    assert judge(sandbox, source, f"assert f() == {{{os.ST_RDONLY}}}").passed
 
 
 def test_a_test_that_catches_everything_cannot_make_a_pass_of_it(hasty):

@@ -146,7 +146,7 @@ def test_no_file_sends_signals():
     number, code = numbers("x86_64")["fcntl"], assemble("x86_64", writing=True)
     for command in (fcntl.F_GETFD, fcntl.F_SETFD, fcntl.F_GETFL, fcntl.F_DUPFD, fcntl.F_DUPFD_CLOEXEC):
         assert verdict(code, number, command) == ALLOW
-    for command in (fcntl.F_SETOWN, fcntl.F_SETSIG, 15):  # 15: F_SETOWN_EX
+    for command in (fcntl.F_SETOWN, fcntl.F_SETSIG, 15, fcntl.F_SETLEASE, fcntl.F_NOTIFY):  # 15: F_SETOWN_EX
         assert verdict(code, number, command) & 0xFFFF0000 == ERRNO
 
 

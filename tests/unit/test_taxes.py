@@ -180,12 +180,3 @@ def test_published_taxes_are_losses_and_agree_with_the_published_scores() -> Non
         difference = curves["A21 none"]["value"].to_numpy() - curves[name]["value"].to_numpy()
         assert (tax_rows["value"] > 0).all()
         assert tax_rows["value"].to_numpy() == pytest.approx(difference, abs=5e-4)
-
-
-def test_published_numbers_are_complete() -> None:
-    frame = published.askell_2021()
-    assert not frame.isna().any().any()
-    assert (frame.groupby(["figure", "panel", "series"]).size() == 7).all()
-    assert set(frame["figure"] + frame["panel"]) == {"2L", "2R", "6L", "6R MI", "6R sum", "7L", "7R"}
-    assert set(published.categories("hhh", "accuracy_mi")) == {"honest", "helpful", "harmless", "other"}
-    assert published.scores("hhh", "accuracy_mean") == {}

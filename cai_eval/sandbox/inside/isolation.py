@@ -1,5 +1,6 @@
 """Which layers stand around a program, for each back end."""
 
+import glob
 import os
 import resource
 import signal
@@ -31,6 +32,11 @@ def readable() -> list[str]:
     return [*libraries, "/etc/ld.so.cache", "/usr/share/zoneinfo", "/dev/null", "/dev/urandom"]
 
 
+def packages() -> list[str]:
+    """The folders of installed packages within `readable`: of no use to programs, and tests may lie there."""
+    return [path for folder in readable() for path in glob.glob(f"{glob.escape(folder)}/python3*/*-packages")]
+
+
 def isolate(backend: str, limits: dict[str, Any]) -> Isolation:
     """Enter the back end's isolation as far as this process can. Raises OSError where the kernel refuses it."""
     if backend == "namespaces":
@@ -49,12 +55,14 @@ def isolate(backend: str, limits: dict[str, Any]) -> Isolation:
         closed = [f"Landlock: no {', '.join(landlock.gives_up())}", *closed]
     else:
         still_open.append("programs can read every file, and the memory of processes, that their uid may read")
+    if backend != "filter" and packages():
+        still_open.append("programs can read the packages installed beside the interpreter, and tests among them")
     return _layers(uid, filtered, prepare, lambda: None, closed, still_open)
 
 
 def _within_namespaces(disk: int) -> Isolation:
     filtered, closed, still_open = _filter(writing=True)
-    uid = namespaces.enter(readable(), disk) or None
+    uid = namespaces.enter(readable(), packages(), disk) or None
     pristine = _scratch()
 
     def prepare() -> None:

@@ -43,15 +43,15 @@ def main() -> None:
     requests, replies = Channel(os.dup(0), LONGEST), Channel(os.dup(1), LONGEST)
     for module in COMMON:
         importlib.import_module(module)
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for standard in range(3):
-        os.dup2(nowhere, standard)
-    os.close(nowhere)
     try:
         isolation = isolate(backend, limits)
     except OSError as error:
         replies.send({"refused": str(error)})
         return
+    nowhere = os.open(os.devnull, os.O_RDWR)  # opened in here, where not even its times can be changed
+    for standard in range(3):
+        os.dup2(nowhere, standard)
+    os.close(nowhere)
     control = _start_zygote(isolation, limits, (requests.file, replies.file))
     prctl(PR_SET_DUMPABLE, 0)
     drop_capabilities()

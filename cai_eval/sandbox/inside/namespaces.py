@@ -15,17 +15,23 @@ NOBODY = 65534
 PROGRAM_UID = 1  # within the namespace
 
 
-def enter(readable: Sequence[str], scratch: int) -> int:
+def enter(readable: Sequence[str], hidden: Sequence[str], scratch: int) -> int:
     """Leave the machine: this process keeps its pid, its children will start a new process namespace.
 
-    Of the files, only `readable` stay, read-only; `/tmp` is a private folder of `scratch` bytes. Returns the uid that
-    a program can take: one of its own where this user may map two, else 0, which is this user without capabilities.
+    Of the files, only `readable` stay, read-only, and of these the folders `hidden` are empty; `/tmp` is a private
+    folder of `scratch` bytes. Returns the uid that a program can take: one of its own where this user may map two, else
+    0, which is this user without capabilities.
     Raises OSError where the kernel refuses; the process is then unfit for use.
     """
+    binds = [(path, os.path.realpath(path)) for path in readable if os.path.exists(path)]
+    if any(name.startswith(f"{SCRATCH}/") for name, _ in binds):
+        raise FileNotFoundError(f"the interpreter lies in {SCRATCH}, where programs have their private folder")
     uid = _own_user()
     call("unshare", NEW_ALL_ELSE)
     call("mount", b"none", b"/", None, RECURSIVE | PRIVATE, None)
-    _new_root([(path, os.path.realpath(path)) for path in readable if os.path.exists(path)])
+    _new_root(binds)
+    for folder in hidden:
+        call("mount", b"none", folder.encode(), b"tmpfs", NOSUID | NODEV | READ_ONLY, b"size=4k,mode=555")
     mount_scratch(scratch)
     return uid
 

@@ -47,7 +47,7 @@ class Conversation:
         """Have the program's source run: its function, and the names that it defines."""
         self._send([source, entry_point])
         match self._reply():
-            case [candidate, list(names)] if all(isinstance(name, str) for name in names):
+            case [{"object": int()} as candidate, list(names)] if all(isinstance(name, str) for name in names):
                 return self._decode(candidate), set(names)
         self.stop("failed", "the program broke the protocol")
 
@@ -57,7 +57,13 @@ class Conversation:
         self._send(
             [operation, target, self._encode(arguments), {name: self._encode_one(named[name]) for name in named}]
         )
-        match self._reply():
+        try:
+            reply = self._reply()
+        except StopIteration as end:
+            if operation == "next":
+                raise
+            raise ProgramError(f"StopIteration: {end}") from None  # it would end a `map` of the test's unnoticed
+        match reply:
             case [value, after]:
                 for old, new in zip(arguments, self._decode(after) or (), strict=False):
                     _restore(old, new)

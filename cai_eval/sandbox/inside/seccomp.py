@@ -12,7 +12,7 @@ ENOSYS, EACCES = 38, 13
 LOAD, JUMP_EQUAL, JUMP_AT_LEAST, JUMP_ANY_BIT, RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 NUMBER, ARCHITECTURE, ARGUMENTS = 0, 4, 16  # offsets in struct seccomp_data
 MODE_FILTER = 2
-F_SETOWN, F_LINUX = 8, 1024  # the first command to refuse, and the first to allow again
+F_SETOWN, F_DUPFD_CLOEXEC = 8, 1030  # the first command to refuse, and the first to allow again
 X32 = 0x40000000  # where the x32 calls of x86-64 begin
 CREATES_OR_WRITES = 0o1 | 0o2 | 0o100 | 0o1000 | 0o20000000  # O_WRONLY, O_RDWR, O_CREAT, O_TRUNC, the bit of O_TMPFILE
 
@@ -22,10 +22,10 @@ Code = list[tuple[int, int, int, int]]
 ALLOWED: Code = [(RETURN, 0, 0, ALLOW)]
 KILLED: Code = [(RETURN, 0, 0, KILL_PROCESS)]
 UNKNOWN: Code = [(RETURN, 0, 0, ERRNO | ENOSYS)]
-CONTROL: Code = [  # fcntl: not the commands by which a file sends signals to its owner
+CONTROL: Code = [  # fcntl: not the commands by which a file sends signals, nor leases on what others use
     (LOAD, 0, 0, ARGUMENTS + 8),
     (JUMP_AT_LEAST, 0, 2, F_SETOWN),
-    (JUMP_AT_LEAST, 1, 0, F_LINUX),
+    (JUMP_AT_LEAST, 1, 0, F_DUPFD_CLOEXEC),
     (RETURN, 0, 0, ERRNO | EACCES),
     *ALLOWED,
 ]

@@ -67,7 +67,7 @@ class Servant:
         sys.modules["program"] = self._program  # where dataclasses and annotations look
         try:
             exec(code, self._program.__dict__)
-            candidate = encode(getattr(self._program, entry_point), self._refer)
+            candidate = self._refer(getattr(self._program, entry_point))  # even a builtin type is called here
         except BaseException as error:
             return _raised(error)
         return ["value", candidate, [name for name in vars(self._program) if isinstance(name, str)]]

@@ -86,7 +86,6 @@ PLAIN: dict[str, tuple[int | None, int | None]] = {
 
 WRITING: dict[str, tuple[int | None, int | None]] = {
     "pwrite64": (18, 68),
-    "flock": (73, 32),
     "fsync": (74, 82),
     "fdatasync": (75, 83),
     "truncate": (76, 45),

@@ -3,6 +3,7 @@
 import builtins
 import importlib
 import os
+import random
 import signal
 import sys
 from collections.abc import Iterator
@@ -28,7 +29,7 @@ def run(request: dict[str, Any], channel: Channel, seconds: float) -> tuple[str,
     try:
         try:
             signal.setitimer(signal.ITIMER_REAL, seconds, TICK)
-            _test(request, conversation)
+            failure = _failure(request, conversation)
         finally:
             running[0] = False  # no call between the end of the test and this: an alarm cannot come between
             signal.setitimer(signal.ITIMER_REAL, 0)
@@ -36,15 +37,24 @@ def run(request: dict[str, Any], channel: Channel, seconds: float) -> tuple[str,
         return stop.verdict, stop.message
     except MemoryError:
         return "memory", "out of memory"
-    except BaseException as error:
-        verdict = "failed", _why(error, request["test"])
-    else:
-        verdict = "passed", ""
     if conversation.stopped is not None:
         return conversation.stopped.verdict, conversation.stopped.message
-    if verdict[0] == "passed" and not conversation.calls:
+    if failure is not None:
+        return "failed", failure
+    if not conversation.calls:
         return "sandbox error", "the test never called the program"
-    return verdict
+    return "passed", ""
+
+
+def _failure(request: dict[str, Any], conversation: Conversation) -> str | None:
+    """Why the program fails its test, None if it passes. The error's text may be the program's to tell, in its time."""
+    try:
+        _test(request, conversation)
+    except (Stop, MemoryError):
+        raise
+    except BaseException as error:
+        return _why(error, request["test"])
+    return None
 
 
 def _test(request: dict[str, Any], conversation: Conversation) -> None:
@@ -52,6 +62,7 @@ def _test(request: dict[str, Any], conversation: Conversation) -> None:
         codes = [compile(request[part], part, "exec", dont_inherit=True) for part in ("setup", "test")]
     except (SyntaxError, ValueError) as error:
         conversation.stop("sandbox error", f"the test cannot be read: {error}")
+    random.seed(0)  # the same test draws the same numbers the next time
     entry_point = request["entry_point"]
     candidate, defined = conversation.load(request["source"], entry_point)
     program = Remote(conversation, 0)
@@ -69,7 +80,10 @@ def _test(request: dict[str, Any], conversation: Conversation) -> None:
 
 def _why(error: BaseException, test: str) -> str:
     """The error in a line; an assertion that says nothing is quoted."""
-    text = f"{type(error).__name__}: {error}".rstrip(": ")
+    try:
+        text = f"{type(error).__name__}: {error}".rstrip(": ")
+    except Exception:  # an integer too long to be written, say
+        text = type(error).__name__
     line, step = 0, error.__traceback__
     while step is not None:
         line = step.tb_lineno if step.tb_frame.f_code.co_filename == "test" else line
@@ -88,10 +102,8 @@ def _names(code: CodeType) -> Iterator[str]:
 def ending(status: int) -> tuple[str, str]:
     """What the wait status of a program's process that ended by itself means."""
     if os.WIFSIGNALED(status):
-        name = signal.Signals(os.WTERMSIG(status)).name
-        if name == "SIGSYS":
+        number = os.WTERMSIG(status)
+        if number == signal.SIGSYS:
             return "refused", "the program asked the kernel for a process, a thread, a socket or the like"
-        if name == "SIGXCPU":
-            return "timeout", "the program used up its processor time"
-        return "failed", f"the program's process was ended by {name}"
+        return "failed", f"the program's process was ended by signal {number} ({signal.strsignal(number)})"
     return "failed", f"the program's process ended with exit code {os.WEXITSTATUS(status)}"

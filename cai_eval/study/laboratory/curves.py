@@ -57,6 +57,11 @@ class Curve:
         )
 
 
+def averaged(values: Array) -> Array:
+    """(items,) means over replicates."""
+    return np.asarray(np.atleast_2d(values).mean(axis=0))
+
+
 def gains(after: Curve, before: Curve, level: float = LEVEL) -> tuple[Point, ...]:
     """after − before at each rung, paired by item; the ideal is the ideal observer's own difference."""
     return tuple(
@@ -78,9 +83,7 @@ def slope(after: Curve, before: Curve) -> Estimate:
     """Change of after − before a tenfold of parameters. Raises Missing where there is one rung only."""
     if len(after.rungs) == 1:
         raise Missing("a second rung")
-    matrix = np.stack(
-        [np.atleast_2d(after.values[rung] - before.values[rung]).mean(axis=0) for rung in after.rungs], axis=1
-    )
+    matrix = np.stack([averaged(after.values[rung]) - averaged(before.values[rung]) for rung in after.rungs], axis=1)
     count, rungs = matrix.shape
     sizes = np.tile([after.sizes[rung] for rung in after.rungs], count)
     items, clusters = np.repeat(np.arange(count), rungs), np.repeat(after.clusters, rungs)

@@ -12,10 +12,10 @@ from itertools import pairwise
 import numpy as np
 
 from cai_eval.contracts import Results
-from cai_eval.pages.scores import LEVEL, Array, primary
+from cai_eval.pages.scores import LEVEL, primary
 from cai_eval.statistics import Estimate, above_chance, relative_loss
 from cai_eval.statistics.recovery import Recovery, recovery
-from cai_eval.study.laboratory.curves import Curve, Missing, Point, curves, gains, rise, slope
+from cai_eval.study.laboratory.curves import Curve, Missing, Point, averaged, curves, gains, rise, slope
 from cai_eval.study.laboratory.probes import REVISIONS
 
 PLAIN, PROMPT, DIALOGUE, PLACEBO = "none", "hhh-prompt", "dialogue-only", "placebo-prompt"
@@ -151,7 +151,7 @@ def _pairs(category: str) -> Callable[[Evidence], Outcome]:
 def _code_tax(evidence: Evidence) -> Outcome:
     plain, prompt = _scores(evidence, "code", (PLAIN, PROMPT))
     points = tuple(
-        Point(rung, relative_loss(_averaged(before), _averaged(prompt.values[rung]), 0.0, plain.clusters))
+        Point(rung, relative_loss(averaged(before), averaged(prompt.values[rung]), 0.0, plain.clusters))
         for rung, before in plain.values.items()
     )
     found = [point.value for point in points if np.isfinite(point.value)]  # NaN at floor
@@ -161,15 +161,10 @@ def _code_tax(evidence: Evidence) -> Outcome:
 def _lambada_tax(evidence: Evidence) -> Outcome:
     plain, prompt = _scores(evidence, "lambada", (PLAIN, PROMPT))
     points = gains(plain, prompt)
-    above = [point for point in points if above_chance(_averaged(plain.values[point.rung]), 0.0, plain.clusters)]
+    above = [point for point in points if above_chance(averaged(plain.values[point.rung]), 0.0, plain.clusters)]
     floor = [point.rung for point in points if point not in above]
     remark = f"At floor: {', '.join(floor)}." if floor else ""
     return Outcome(points, all(abs(point.value) <= 0.05 for point in above), remark)
-
-
-def _averaged(values: Array) -> Array:
-    """(items,) means over replicates."""
-    return np.asarray(np.atleast_2d(values).mean(axis=0))
 
 
 def _placebo(category: str) -> Callable[[Evidence], Outcome]:

@@ -1,0 +1,1 @@
+"""The regression gate: a run against a committed baseline, cell by cell, on the same items."""

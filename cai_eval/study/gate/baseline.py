@@ -1,0 +1,166 @@
+"""A run's scores in one small file that can be committed: what later runs are checked against.
+
+    {"format": 1, "suite": ..., "benchmarks": {name: items, clusters, metric, protocol}, "cells": [scores, ...]}
+
+as zstd-compressed JSON, the same bytes for the same records. Nothing is unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cai_eval.config import validate
+from cai_eval.contracts import Metric, PolicySpec, Results
+from cai_eval.errors import UserError
+from cai_eval.pages.scores import item_scores, primary
+from cai_eval.study.graph import digest, policy_identity
+from cai_eval.study.results import load_results
+from cai_eval.study.store import RunDirectory, disk_errors
+
+FORMAT = 1
+_LEVEL = 19  #: of zstd: a baseline is written seldom and kept for long
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a benchmark was asked. items: hash of their whole content."""
+
+    plugin: str
+    version: str
+    config: dict[str, Any]
+    items: str
+
+
+@dataclass(frozen=True)
+class Questions:
+    """A benchmark's items with their clusters, numbered from 0, and its primary metric."""
+
+    protocol: Protocol
+    metric: Metric
+    items: tuple[str, ...]
+    clusters: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One cell. rung: the size, shared by replicates. seed: "replicate/training seed". policy: hash of the weights,
+    prefix and format that answered. scores: of each item, None where it has none.
+    """
+
+    rung: str
+    intervention: str
+    benchmark: str
+    seed: str
+    policy: str
+    scores: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """settings: dtype, seed, limit and so on, for people; they do not have to be equal."""
+
+    format: int
+    suite: str
+    ladder: str
+    settings: dict[str, Any]
+    benchmarks: dict[str, Questions]
+    cells: tuple[Scored, ...]
+
+
+def baseline_of(run: Path) -> Baseline:
+    """The scores of a finished run by its primary metrics. Raises UserError where a cell has no result."""
+    directory = RunDirectory.read(run)
+    manifest = directory.manifest()
+    if "protocols" not in manifest:
+        raise UserError(
+            f"{str(run)!r} does not say how its items were asked: run the same command again, which computes nothing "
+            "anew."
+        )
+    for entry in manifest["cells"]:
+        if not directory.cell(entry["hash"]).finished():
+            place = f"{entry['rung']}, {entry['intervention']}, {entry['benchmark']}"
+            raise UserError(f"{place} of {str(run)!r} has no result: run the same command again, or leave it out.")
+    results = load_results([run])
+    return Baseline(
+        FORMAT,
+        manifest["suite"]["name"],
+        manifest.get("ladder", ""),
+        manifest.get("settings", {}),
+        {name: _questions(results, name, manifest["protocols"][name]) for name in results.metrics},
+        tuple(_cells(results, {entry["hash"]: _policy(directory, entry["hash"]) for entry in manifest["cells"]})),
+    )
+
+
+def save_baseline(baseline: Baseline, path: Path) -> None:
+    """Write it, so that a reader sees the old file or the new one. Raises UserError where the disk refuses."""
+    import pyarrow as pa
+
+    text = json.dumps(asdict(baseline), sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    packed = pa.Codec("zstd", compression_level=_LEVEL).compress(text.encode("utf-8"), asbytes=True)
+    temporary = path.with_name(path.name + ".tmp")
+    with disk_errors(path):
+        temporary.write_bytes(packed)
+        temporary.replace(path)
+
+
+def load_baseline(path: Path) -> Baseline:
+    """Read it. Raises UserError for a file that is missing, truncated, of another kind or of another version."""
+    import pyarrow as pa
+
+    try:
+        with pa.input_stream(str(path), compression="zstd") as stream:
+            data = json.loads(stream.read())
+        found = data["format"]
+    except FileNotFoundError:
+        raise UserError(f"baseline {str(path)!r} does not exist: make it with `cai-eval baseline save`.") from None
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise UserError(
+            f"{str(path)!r} is no whole baseline ({error}): fetch it again, or make it with `cai-eval baseline save`."
+        ) from error
+    if found != FORMAT:
+        raise UserError(
+            f"{str(path)!r} was written by another version of cai-eval (format {found}, not {FORMAT}): save it again "
+            "with this one."
+        )
+    baseline = validate(Baseline, data, lambda _: str(path))
+    if not baseline.cells:
+        raise UserError(f"{str(path)!r} holds no cell: save it again.")
+    for cell in baseline.cells:
+        asked = baseline.benchmarks.get(cell.benchmark)
+        if asked is None or not len(asked.items) == len(asked.clusters) == len(cell.scores):
+            raise UserError(f"{str(path)!r} does not have one score for each item of {cell.benchmark}: save it again.")
+        if not all(score is None or isfinite(score) for score in cell.scores):
+            raise UserError(f"{str(path)!r} has scores of {cell.benchmark} that are no numbers: save it again.")
+    return baseline
+
+
+def _questions(results: Results, benchmark: str, protocol: Mapping[str, Any]) -> Questions:
+    metric = primary(results.metrics[benchmark])
+    data = item_scores(results, benchmark, metric.name)
+    return Questions(Protocol(**protocol), metric, tuple(data.items), tuple(data.clusters.tolist()))
+
+
+def _cells(results: Results, policies: Mapping[str, str]) -> Iterator[Scored]:
+    for benchmark, metrics in results.metrics.items():
+        data = item_scores(results, benchmark, primary(metrics).name)
+        for row in results.cells[results.cells["benchmark"] == benchmark].itertuples():
+            values = data.columns.get(row.Index, np.full(len(data.items), np.nan)).tolist()
+            scores = tuple(value if isfinite(value) else None for value in values)
+            policy = policies[row.Index.partition(".")[0]]
+            yield Scored(row.rung, row.intervention, benchmark, row.seed, policy, scores)
+
+
+def _policy(directory: RunDirectory, cell: str) -> str:
+    """What answered: by its weights where they were trained here, else by all that made it."""
+    summary = directory.cell(cell).summary() or {}
+    made = directory.artefact(summary["lineage"]["hash"])
+    if made is None:
+        return str(summary["lineage"]["hash"])
+    return digest(policy_identity(made) if isinstance(made, PolicySpec) else asdict(made))
