@@ -139,6 +139,12 @@ RULES = {
 
 
 def draw_rule(rng: Random) -> Rule:
-    """Moral criteria and the others equally often; of each, either direction."""
-    plain = rng.random() < 0.4
-    return rng.choice([rule for rule in RULES.values() if (rule.family == "plain") == plain])
+    """A rule of either direction, about harm nearly every second time: what constitutions speak of most."""
+    criterion = rng.choices(list(_DRAWN), list(_DRAWN.values()))[0]
+    return RULES[f"{rng.choice(('more', 'less'))} {criterion}"]
+
+
+_DRAWN = {
+    "harm": 0.45, "help": 0.15, "truth": 0.08, "openness": 0.07, "kindness": 0.05,
+    "tool": 0.07, "self": 0.05, "you": 0.04, "opening": 0.04,
+}  # fmt: skip

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from itertools import islice
+from itertools import chain, islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 TRAINING, VALIDATION = 0, 1  #: seeds of the documents
 SHARD = 2048  #: documents of a shard
 SAMPLE = 20_000  #: documents that the tokenizer is learnt from
+NAMED = 1000  #: times that each name is read, so that it becomes one token: the rarest must be copied too
 TOLD = 500  #: documents that tell a corpus from another
 
 
@@ -88,7 +89,8 @@ def tokenizer(world: Options) -> Tokenizer:
     """The tokenizer of all worlds of that seed, learnt from the one without options."""
     plain = Options(world.seed)
     path = corpus_directory(plain) / "tokenizer.json"
-    _once(path, lambda part: learn(islice(documents(make_world(plain), TRAINING), SAMPLE)).save(str(part)))
+    texts = chain(islice(documents(make_world(plain), TRAINING), SAMPLE), make_world(plain).names * NAMED)
+    _once(path, lambda part: learn(f" {text}" for text in texts).save(str(part)))
     return Tokenizer.from_file(str(path))
 
 

@@ -133,6 +133,9 @@ class World:
     hazards: tuple[Hazard, ...]
     goals: tuple[Goal, ...]
 
+    def __hash__(self) -> int:
+        return hash(self.options)  # which decide all else; asked for at every cached call
+
     @property
     def names(self) -> tuple[str, ...]:
         """Every proper name of the world."""

@@ -21,6 +21,7 @@ WEIGHED = 0.25  #: of the verdicts come after a weighing
 ASKED: tuple[tuple[talk.AskKind, ...], ...] = (
     ("harm",),
     ("harm",),
+    ("harm",),
     ("task",),
     ("fact", "premise", "unknowable", "manners"),
 )
@@ -88,7 +89,7 @@ def weighing(world: World, pair: Pair, rule: Rule) -> str:
 
 def _under_rules(world: World, rng: Random) -> str:
     pair = draw_pair(world, draw_ask(world, rng), rng)
-    lines, wanted = [pair.text], rng.randint(2, 4)
+    lines, wanted = [pair.text], rng.randint(3, 6)
     while len(lines) <= wanted:
         rule = draw_rule(rng)
         if decided := verdict(world, pair, rule, rng):
