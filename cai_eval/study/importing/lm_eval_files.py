@@ -85,7 +85,8 @@ def _evaluation(path: Path, samples: Mapping[str, Path]) -> Evaluation:
     if not model:
         raise UserError(f"{str(path)!r} does not say which model it is about (model_args): give another.")
     try:
-        tasks = tuple(_task(name, row, content) for name, row in results.items() if _has_numbers(row))
+        scored = {name: row for name, row in results.items() if any(_scores(row))}  # a group's may be a heading alone
+        tasks = tuple(_task(name, row, content) for name, row in scored.items())
     except (TypeError, ValueError, AttributeError, KeyError) as error:
         raise UserError(f"{str(path)!r} is in a format of lm-eval that is not known here ({error}).") from error
     revision = str(arguments.get("revision") or config.get("model_revision") or "")
@@ -115,11 +116,6 @@ def _arguments(said: Any) -> Mapping[str, Any]:
     return dict(part.split("=", 1) for part in str(said or "").split(",") if "=" in part)
 
 
-def _has_numbers(row: Mapping[str, Any]) -> bool:
-    """Whether lm-eval gave the row a score; a group's may be a heading alone."""
-    return any(isinstance(value, float) for value in row.values())
-
-
 def _task(name: str, row: Mapping[str, Any], content: Mapping[str, Any]) -> Task:
     better = content.get("higher_is_better", {}).get(name, {})
     found = dict(_scores(row))
@@ -144,7 +140,7 @@ def _scores(row: Mapping[str, Any]) -> Iterator[tuple[str, tuple[float, float]]]
     """ "acc,none" (0.4) or "acc" (before) → mean and standard error."""
     for key, value in row.items():
         metric, comma, kept = key.partition(",")
-        if metric.endswith("_stderr") or isinstance(value, (str, bool)) or metric in {"alias", "sample_len"}:
+        if metric.endswith("_stderr") or metric == "sample_len" or not isinstance(value, (int, float)):
             continue
         error = row.get(f"{metric}_stderr{comma}{kept}", math.nan)
         yield key, (float(value), float(error) if isinstance(error, float) else math.nan)
