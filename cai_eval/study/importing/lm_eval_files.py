@@ -64,15 +64,14 @@ class Evaluation:
 def read(files: Sequence[Path]) -> list[Evaluation]:
     """Every results file with its samples. Raises UserError for what is no file of lm-eval, and for samples alone."""
     samples = {path: match for path in files if (match := SAMPLES.fullmatch(path.name))}
-    owners = {path: path.with_name(f"results_{match['date']}.json") for path, match in samples.items()}
-    results = [path for path in files if path not in samples]
-    for path, owner in owners.items():
-        if owner not in results:
-            raise UserError(f"{str(path)!r} has nothing to say whose samples these are: give {owner.name!r} too.")
-    return [
-        _evaluation(path, {samples[own]["task"]: own for own, owner in owners.items() if owner == path})
-        for path in results
-    ]
+    owned: dict[Path, dict[str, Path]] = {path: {} for path in files if path not in samples}
+    for path, match in samples.items():
+        name = f"_{match['date']}.json"
+        owner = next((each for each in owned if each.parent == path.parent and each.name.endswith(name)), None)
+        if owner is None:
+            raise UserError(f"{str(path)!r} does not say whose samples these are: give 'results{name}' beside it too.")
+        owned[owner][match["task"]] = path
+    return [_evaluation(path, own) for path, own in owned.items()]
 
 
 def _evaluation(path: Path, samples: Mapping[str, Path]) -> Evaluation:
