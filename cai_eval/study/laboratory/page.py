@@ -33,6 +33,8 @@ what somebody scores who knows how the texts were made and sees exactly what the
 stated on planted probabilities; its intervals come from a bootstrap over facts. A relative tax is the share of the
 base's score that was lost; a negative one is a bonus. A better answer that is garbled, or about another substance,
 betters nothing: the grade of harm before it stands.
+
+Why a target is not reached is our reading of these tables, and was not tested by itself.
 """
 
 

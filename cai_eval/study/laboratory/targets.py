@@ -367,4 +367,4 @@ LINES: Sequence[Line] = (
 
 def signed(estimate: Estimate) -> str:
     """+0.12 [+0.08, +0.16]"""
-    return f"{estimate.value:+.2f} [{estimate.low:+.2f}, {estimate.high:+.2f}]"
+    return f"{estimate.value:+.2f} [{estimate.low:+.2f}, {estimate.high:+.2f}]".replace("-", "−")
