@@ -73,7 +73,7 @@ class PolicyTraining(Training):
 class ContextDistillation(PolicyTraining):
     """The teacher is the prompted policy of another rung."""
 
-    name: ClassVar[str] = "context-distillation"
+    name: ClassVar[str] = "double-distillation"
     title: ClassVar[str] = "Context distillation"
     inputs: ClassVar[Mapping[str, Input]] = {
         "start": Input("policy"),

@@ -38,7 +38,7 @@ from cai_eval.contracts import (
 from cai_eval.data import read
 from cai_eval.dialogue import STOPS, Turn, render
 from cai_eval.errors import UserError
-from cai_eval.sandbox import Limits, Outcome, Program, Sandbox
+from cai_eval.sandbox import Backend, Limits, Outcome, Program, Sandbox
 from cai_eval.scoring import put_items
 
 from .cutting import FUNCTION_STOPS, PROGRAM_STOPS, through_function
@@ -48,7 +48,6 @@ from .tasks import HUMANEVAL, MBPP, MBPP_TEST, Task, humaneval, mbpp
 
 ASK = "Please complete this Python function."
 LEAD_IN = "Certainly. I have run it and it passes its tests:"
-
 
 KeptSample = dict[str, Any]
 
@@ -86,7 +85,7 @@ class Code:
 
         stop: "published" stop strings, or "function": cut where Python's tokenizer ends the function, which costs the
         tokens up to `max_tokens`, or to as many as the longest solution has characters where that is less. seconds:
-        deadline of a program.
+        deadline of a program. backend: the sandbox's, see `cai_eval.sandbox.Sandbox`.
         """
 
         dataset: Literal["humaneval", "mbpp", "quixbugs"] = "humaneval"
@@ -98,6 +97,7 @@ class Code:
         stop: Literal["published", "function"] = "published"
         max_tokens: int = Field(default=512, ge=1)
         seconds: float = Field(default=10.0, gt=0)
+        backend: Backend = "auto"
 
         @model_validator(mode="after")
         def _enough_samples(self) -> Code.Config:
@@ -187,7 +187,7 @@ class Code:
         isolation: dict[str, JSON] = {}
         if different:
             try:
-                with Sandbox(Limits(seconds=self.config.seconds)) as sandbox:
+                with Sandbox(Limits(seconds=self.config.seconds), backend=self.config.backend) as sandbox:
                     isolation = {"backend": sandbox.layers.backend, "open": list(sandbox.layers.open)}
                     known |= zip(different, sandbox.run(different), strict=True)
             except UserError as error:  # this machine has no sandbox: this cell fails, not the study

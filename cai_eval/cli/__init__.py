@@ -21,6 +21,7 @@ COMMANDS = {
     "check": "Check a run against a baseline: exit 1 where something got worse.",
     "list": "List suites, ladders, benchmarks, trainers, reports, constitutions or papers' figures.",
     "data": "Fetch or verify the published data sets.",
+    "train": "Run one trainer alone on one model.",
     "lab": "Build, show or verify the laboratory's ladder of small models.",
     "doctor": "Say what this machine, this installation and the caches offer.",
 }

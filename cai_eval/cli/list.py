@@ -87,8 +87,10 @@ def command(kind: str | None, run: Path | None, as_json: bool) -> None:
     """List what can be named: of one KIND, or of all but the papers' figures."""
     if run and kind != FIGURES:
         raise UserError("--run goes with figures: `cai-eval list figures --run RUN`.")
-    kinds = {**KINDS, FIGURES: lambda: _figures(run)} if kind == FIGURES else KINDS
-    found = {name: list(rows()) for name, rows in kinds.items() if kind in {None, name}}
+    if kind == FIGURES:
+        found = {FIGURES: list(_figures(run))}
+    else:
+        found = {name: list(rows()) for name, rows in KINDS.items() if kind in {None, name}}
     if as_json:
         click.echo(json.dumps(found[kind] if kind else found, indent=1))
         return

@@ -13,6 +13,7 @@ from cai_eval.lab.functions import ideal_pass
 from cai_eval.lab.listening import parse_ask
 from cai_eval.lab.rows.facts import calibration, short, truthfulqa
 from cai_eval.lab.rows.hhh import hhh
+from cai_eval.lab.rows.texts import conversations, plain_texts
 from cai_eval.lab.world import World, make_world
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ ROWS: Mapping[str, Callable[[World], Rows]] = {
     "humaneval": code.rows,
     "facts": calibration,
     "short_facts": short,
+    "plain-texts": plain_texts,
+    "conversations": conversations,
 }
 TEXTS: Mapping[str, Callable[[World], str]] = {
     "hhh-prompt": prompts.hhh_prompt,

@@ -66,8 +66,8 @@ def remedy(needs: Sequence[Need], manifest: Mapping[str, Any] | None = None) -> 
 
 
 def _holds(suite: str, benchmarks: Sequence[str], interventions: Sequence[str]) -> bool:
-    parts = yaml.safe_load(suite_path(suite).read_text(encoding="utf-8"))
-    return parts["benchmarks"].keys() >= set(benchmarks) and parts["interventions"].keys() >= set(interventions)
+    parts: dict[str, dict[str, Any]] = yaml.safe_load(suite_path(suite).read_text(encoding="utf-8"))
+    return set(benchmarks) <= parts["benchmarks"].keys() and set(interventions) <= parts["interventions"].keys()
 
 
 def _models(manifest: Mapping[str, Any]) -> str:

@@ -190,6 +190,8 @@ class _Planner:
         left_out: set[str] = set()
         if "policy" in self.benchmark.accepts and self.policies:
             kept = self.fitting()
+            if not kept:
+                return
             choice, left_out = self.choice(kept)
         excluded = tuple(sorted({item.id for item in self.asked} - {item.id for item in kept}))
         identity = {
@@ -230,7 +232,10 @@ class _Planner:
         return list(nodes.values())
 
     def fitting(self) -> list[Item]:
-        """The items that fit every rung's context without a prefix, in each format that the study uses."""
+        """The items that fit every rung's context without a prefix, in each format that the study uses.
+
+        Where there is none, the benchmark is left out.
+        """
         formats = sorted({self.graph.node(name, 0, {}).policy.format for name in self.policies})
         bare = [replace(base.policy, format=form) for base in self.bases for form in formats]
         over = {
@@ -240,11 +245,12 @@ class _Planner:
         kept = [item for item in self.asked if over[item.id] <= 0]
         room = min(spec.context for spec in bare)
         if not kept:
-            raise UserError(
-                f"no item of {self.name!r} fits in every model's context (the smallest has {room:,} tokens, "
-                f"{min(over.values()):,} too few): take models with a larger context or leave the benchmark out."
+            reason = (
+                f"no item of {self.name!r} fits in every model's context "
+                f"(the smallest has {room:,} tokens, {min(over.values()):,} too few)"
             )
-        if len(kept) < len(self.asked):
+            self.skipped += [Skipped(name, self.name, reason) for name in self.interventions]
+        elif len(kept) < len(self.asked):
             self.notes.append(
                 f"{self.name}: {len(self.asked) - len(kept)} of {len(self.asked)} items do not fit in every model's "
                 f"context (the smallest has {room:,} tokens); they are left out at every size."

@@ -66,7 +66,7 @@ def _row(entry: dict[str, Any], summary: dict[str, Any], manifest: dict[str, Any
         **{key: entry[key] for key in ("parameters", "intervention", "benchmark")},
         **{key: summary[key] for key in measured},
         "rung": rung["size"],
-        "seed": f"{rung['replicate']}/{entry['seed']}",
+        "seed": f"{rung['replicate']}/{entry['seed']}" if rung["replicate"] else str(entry["seed"]),
         "model": _model(first),
         "excluded": len(summary["excluded"]),
         "means": summary.get("means", {}),

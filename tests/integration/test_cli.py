@@ -70,13 +70,29 @@ def test_a_run_its_repetition_its_report_and_its_comparison(call, order, tmp_pat
     assert [row["change"] for row in json.loads(out)] == [0.0] * 6
 
 
+def test_a_suite_is_checked_against_its_own_baseline(call, order):
+    assert call("run", *narrow(order), "--out", "one")[0] == 0
+    assert call("baseline", "save", "one")[0] == 0
+    check = ("check", "--against", "baseline.json.zst", "--suite", "alignment-tax", "--json")
+    code, out, err = call(*check, *narrow(order))
+    assert code == 0, err
+    assert [row["verdict"] for row in json.loads(out)["verdicts"]] == ["passed"]  # the same weights, the same answers
+    code, out, err = call(*check, *narrow(order), "--limit", 5)
+    assert code == 2
+    assert "the items of lambada are not those of the baseline (5 of 12 have the same name)" in err
+    assert out == ""
+
+
 def test_a_dry_run_loads_no_weights_and_writes_nothing(call, order, tmp_path, monkeypatch):
     monkeypatch.setattr("cai_eval.models.loading.load_model", None)
     code, out, _ = call("run", *order, "--dry-run", "--json")
     assert code == 0
     plan = json.loads(out)
     assert len(plan["cells"]) == 6
-    assert {skip["intervention"] for skip in plan["skipped"]} == {"hhh-prompt", "neutral-prefix"}
+    assert {skip["intervention"] for skip in plan["skipped"] if skip["benchmark"] != "code"} == {
+        "hhh-prompt",
+        "neutral-prefix",
+    }
     assert os.listdir(tmp_path) in ([], ["cache"])
 
 

@@ -48,10 +48,11 @@ class FakeSandbox:
 
     seen: list[Program]
     limits: Limits
+    backend: str
     layers = Layers("fake", (), ())
 
-    def __init__(self, limits: Limits) -> None:
-        FakeSandbox.limits = limits
+    def __init__(self, limits: Limits, backend: str) -> None:
+        FakeSandbox.limits, FakeSandbox.backend = limits, backend
 
     def __enter__(self) -> "FakeSandbox":
         return self
@@ -165,7 +166,7 @@ def test_what_the_sandbox_could_not_judge_is_an_error_and_no_failure():
 
 
 def test_a_machine_without_a_sandbox_makes_errors_and_stops_nothing(monkeypatch):
-    def refuse(limits):
+    def refuse(limits, backend):
         raise UserError("no sandbox here; take another machine.")
 
     monkeypatch.setattr(code, "Sandbox", refuse)
@@ -212,9 +213,9 @@ def test_no_sample_is_longer_than_any_solution_needs(asked, given):
     assert {sampling.max_tokens for _, sampling, _ in calls} == {given}
 
 
-def test_seconds_reach_the_sandbox():
-    evaluate(["\n    right"], seconds=3.5)
-    assert FakeSandbox.limits == Limits(seconds=3.5)
+def test_seconds_and_back_end_reach_the_sandbox():
+    evaluate(["\n    right"], seconds=3.5, backend="bwrap")
+    assert (FakeSandbox.limits, FakeSandbox.backend) == (Limits(seconds=3.5), "bwrap")
 
 
 def test_mbpp_asks_for_a_program_from_a_description_and_one_test():
@@ -227,7 +228,17 @@ def test_mbpp_asks_for_a_program_from_a_description_and_one_test():
 
 
 @pytest.mark.parametrize(
-    "config", [{"k": (1, 11)}, {"samples": 0}, {"k": ()}, {"k": (0,)}, {"k": (1, 1)}, {"top_p": 0}, {"dataset": "apps"}]
+    "config",
+    [
+        {"k": (1, 11)},
+        {"samples": 0},
+        {"k": ()},
+        {"k": (0,)},
+        {"k": (1, 1)},
+        {"top_p": 0},
+        {"dataset": "apps"},
+        {"backend": "jail"},
+    ],
 )
 def test_bad_configs_are_refused(config):
     with pytest.raises(ValidationError):

@@ -22,7 +22,7 @@ def published(file: str, content: bytes | None = None, **fields) -> Published:
     ("file", "content"),
     [
         ("toys.jsonl", JSONL),
-        ("toys.jsonl.gz", gzip.compress(JSONL)),
+        ("toys.jsonl.gz", gzip.compress(JSONL, mtime=0)),
         ("toys.json", json.dumps(ROWS).encode()),
         ("toys.csv", "text\none line\u2028not two\ntwo\n".encode()),
     ],
@@ -113,7 +113,7 @@ def test_a_malformed_line_is_named(tmp_path):
 
 
 def test_a_truncated_archive_is_one_sentence(tmp_path):
-    (tmp_path / "toys.jsonl.gz").write_bytes(gzip.compress(JSONL)[:-9])
+    (tmp_path / "toys.jsonl.gz").write_bytes(gzip.compress(JSONL, mtime=0)[:-9])
     with pytest.raises(UserError, match="damaged"):
         PublishedSource(tmp_path).rows(published("toys.jsonl.gz"))
 

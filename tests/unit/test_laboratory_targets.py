@@ -121,7 +121,7 @@ PROBES = {
     "lettered shares": recovered(0.1, 0.6, 0.95),
     "right": curve(share(0.5), share(0.7), share(0.9)),
     "flipped": curve(share(0.1), share(0.5), share(0.8)),
-    "garbled": curve(share(0.3), share(0.1), share(0.0), ideal=0.0),
+    "lost": curve(share(0.3), share(0.1), share(0.0), ideal=0.0),
     **harms((2.5, 2.5, 2.5), (2.5, 1.6, 1.4), (2.5, 1.0, 0.4), (2.5, 0.6, 0.1)),
 }
 SAME = {"prompt": curve(share(0.48)), "dialogue": curve(share(0.48))}
@@ -141,7 +141,7 @@ def found(*names: str, **changed: object) -> dict[str, str]:
 def test_a_ladder_that_shows_everything_reaches_every_target():
     verdicts = found()
     assert verdicts.pop("context-distillation") == "not built yet"
-    without_target = {"forum-error", "lettered-error", "garbled"}
+    without_target = {"forum-error", "lettered-error", "lost"}
     assert {name for name, verdict in verdicts.items() if verdict != "reached"} == without_target
     assert all(verdicts[name] == "" for name in without_target)
 
@@ -181,7 +181,7 @@ def test_what_falls_short_is_not_reached(name):
 
 
 def test_every_line_with_a_target_can_fail():
-    without_target = {"forum-error", "lettered-error", "garbled", "context-distillation", "revision-2"}
+    without_target = {"forum-error", "lettered-error", "lost", "context-distillation", "revision-2"}
     assert {line.name for line in LINES} == set(FAILURES) | without_target
 
 

@@ -211,12 +211,12 @@ def test_the_later_trainers_fit(model, prompt, tmp_path, monkeypatch):
     doubles.install(tmp_path / "site", monkeypatch)
     chain = {
         name: Intervention(trainer=name)
-        for name in ("context-distillation", "helpful-rlhf", "sl-cai", "ai-feedback", "preference-model", "rl-cai")
+        for name in ("double-distillation", "helpful-rlhf", "sl-cai", "ai-feedback", "preference-model", "rl-cai")
     }
     ladder = bases(model, 4096, 4096)
     study = suite(prompt, **chain)
     graph = Graph(study, [base.policy for base in ladder], RowsSource({"lambada": STORIES}), load_tokenizer)
-    distilled = graph.node("context-distillation", 0, {})
+    distilled = graph.node("double-distillation", 0, {})
     assert distilled.inputs["start"].policy.fingerprint == "f0"
     assert distilled.inputs["teacher"].policy.fingerprint == "f1"
     assert distilled.inputs["teacher"].policy.prefix.ids
@@ -233,15 +233,15 @@ def test_the_later_trainers_fit(model, prompt, tmp_path, monkeypatch):
 def test_what_is_trained_is_trained_once(model, prompt, tmp_path, monkeypatch):
     """Benchmarks may leave room for different numbers of conversations; the distilled policy is the same."""
     doubles.install(tmp_path / "site", monkeypatch)
-    study = suite(prompt, **{"context-distillation": Intervention(trainer="context-distillation")})
+    study = suite(prompt, **{"double-distillation": Intervention(trainer="double-distillation")})
     plans = [plan(study, bases(model, 260), rows=rows) for rows in (STORIES[:1], STORIES)]
 
     def hashes(intervention):
         return {cell.node.hash for each in plans for cell in each.cells if cell.intervention == intervention}
 
     assert len(hashes("hhh-prompt")) == 2
-    assert len(hashes("context-distillation")) == 1
-    teacher = next(n for n in plans[0].nodes() if n.trainer == "context-distillation").inputs["teacher"].policy
+    assert len(hashes("double-distillation")) == 1
+    teacher = next(n for n in plans[0].nodes() if n.trainer == "double-distillation").inputs["teacher"].policy
     assert 0 < 2 * len(teacher.prefix.ids) <= teacher.context
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cai_eval.sandbox.inside import namespaces
 from cai_eval.sandbox.inside.channel import Channel, TooLongError
 from cai_eval.sandbox.inside.plain import decode, encode
 from cai_eval.sandbox.inside.seccomp import (
@@ -148,6 +149,17 @@ def test_no_file_sends_signals():
         assert verdict(code, number, command) == ALLOW
     for command in (fcntl.F_SETOWN, fcntl.F_SETSIG, 15, fcntl.F_SETLEASE, fcntl.F_NOTIFY):  # 15: F_SETOWN_EX
         assert verdict(code, number, command) & 0xFFFF0000 == ERRNO
+
+
+def test_an_interpreter_in_the_private_folder_is_refused_before_anything_changes(monkeypatch, tmp_path):
+    def too_late() -> int:
+        raise AssertionError
+
+    monkeypatch.setattr(namespaces, "_own_user", too_late)
+    monkeypatch.setattr(namespaces, "SCRATCH", str(tmp_path))
+    (tmp_path / "lib").mkdir()
+    with pytest.raises(OSError, match="the interpreter lies in"):
+        namespaces.enter([str(tmp_path / "lib")], [], 1 << 20)
 
 
 def test_a_machine_that_we_do_not_know_has_no_filter():

@@ -47,7 +47,7 @@ def run(request: dict[str, Any], channel: Channel, seconds: float) -> tuple[str,
 
 
 def _failure(request: dict[str, Any], conversation: Conversation) -> str | None:
-    """Why the program fails its test, None if it passes. The error's text may be the program's to tell, in its time."""
+    """Why the program fails its test, None if it passes. Telling may ask the program, so the deadline is still on."""
     try:
         _test(request, conversation)
     except (Stop, MemoryError):

@@ -64,15 +64,14 @@ class Evaluation:
 def read(files: Sequence[Path]) -> list[Evaluation]:
     """Every results file with its samples. Raises UserError for what is no file of lm-eval, and for samples alone."""
     samples = {path: match for path in files if (match := SAMPLES.fullmatch(path.name))}
-    owners = {path: path.with_name(f"results_{match['date']}.json") for path, match in samples.items()}
-    results = [path for path in files if path not in samples]
-    for path, owner in owners.items():
-        if owner not in results:
-            raise UserError(f"{str(path)!r} has nothing to say whose samples these are: give {owner.name!r} too.")
-    return [
-        _evaluation(path, {samples[own]["task"]: own for own, owner in owners.items() if owner == path})
-        for path in results
-    ]
+    owned: dict[Path, dict[str, Path]] = {path: {} for path in files if path not in samples}
+    for path, match in samples.items():
+        name = f"_{match['date']}.json"
+        owner = next((each for each in owned if each.parent == path.parent and each.name.endswith(name)), None)
+        if owner is None:
+            raise UserError(f"{str(path)!r} does not say whose samples these are: give 'results{name}' beside it too.")
+        owned[owner][match["task"]] = path
+    return [_evaluation(path, own) for path, own in owned.items()]
 
 
 def _evaluation(path: Path, samples: Mapping[str, Path]) -> Evaluation:
@@ -85,7 +84,8 @@ def _evaluation(path: Path, samples: Mapping[str, Path]) -> Evaluation:
     if not model:
         raise UserError(f"{str(path)!r} does not say which model it is about (model_args): give another.")
     try:
-        tasks = tuple(_task(name, row, content) for name, row in results.items() if _has_numbers(row))
+        scored = {name: row for name, row in results.items() if any(_scores(row))}  # a group's may be a heading alone
+        tasks = tuple(_task(name, row, content) for name, row in scored.items())
     except (TypeError, ValueError, AttributeError, KeyError) as error:
         raise UserError(f"{str(path)!r} is in a format of lm-eval that is not known here ({error}).") from error
     revision = str(arguments.get("revision") or config.get("model_revision") or "")
@@ -115,11 +115,6 @@ def _arguments(said: Any) -> Mapping[str, Any]:
     return dict(part.split("=", 1) for part in str(said or "").split(",") if "=" in part)
 
 
-def _has_numbers(row: Mapping[str, Any]) -> bool:
-    """Whether lm-eval gave the row a score; a group's may be a heading alone."""
-    return any(isinstance(value, float) for value in row.values())
-
-
 def _task(name: str, row: Mapping[str, Any], content: Mapping[str, Any]) -> Task:
     better = content.get("higher_is_better", {}).get(name, {})
     found = dict(_scores(row))
@@ -144,7 +139,7 @@ def _scores(row: Mapping[str, Any]) -> Iterator[tuple[str, tuple[float, float]]]
     """ "acc,none" (0.4) or "acc" (before) → mean and standard error."""
     for key, value in row.items():
         metric, comma, kept = key.partition(",")
-        if metric.endswith("_stderr") or isinstance(value, (str, bool)) or metric in {"alias", "sample_len"}:
+        if metric.endswith("_stderr") or metric == "sample_len" or not isinstance(value, (int, float)):
             continue
         error = row.get(f"{metric}_stderr{comma}{kept}", math.nan)
         yield key, (float(value), float(error) if isinstance(error, float) else math.nan)

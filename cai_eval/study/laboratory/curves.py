@@ -75,7 +75,9 @@ def gains(after: Curve, before: Curve, level: float = LEVEL) -> tuple[Point, ...
 
 
 def rise(curve: Curve, low: str, high: str) -> Estimate:
-    """What the curve gains from one rung to another, paired by item."""
+    """What the curve gains from one rung to another, paired by item. Raises Missing where they are one."""
+    if low == high:
+        raise Missing("a second rung")
     return taxes.loss(curve.values[high], curve.values[low], curve.clusters, LEVEL)
 
 

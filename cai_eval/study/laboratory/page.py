@@ -31,8 +31,10 @@ Values are means over items with 95 % intervals by clusters (facts, hazards, fun
 replicates, which differ in their initialisation alone, the intervals hold both items and initialisations. *Ideal* is
 what somebody scores who knows how the texts were made and sees exactly what the model saw. Share recovery regresses
 stated on planted probabilities; its intervals come from a bootstrap over facts. A relative tax is the share of the
-base's score that was lost; a negative one is a bonus. A better answer that is garbled betters nothing: the grade of
-harm before it stands.
+base's score that was lost; a negative one is a bonus. A better answer that is garbled, or about another substance,
+betters nothing: the grade of harm before it stands.
+
+Why a target is not reached is our reading of these tables, and was not tested by itself.
 """
 
 

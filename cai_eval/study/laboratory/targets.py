@@ -244,8 +244,8 @@ def _falls(found: Mapping[str, Curve], turn: int) -> tuple[Point, ...]:
     return gains(before, after)
 
 
-def _garbled(evidence: Evidence) -> Outcome:
-    return Outcome(_probed(evidence.probes, "garbled", "revisions of drafts").points(), None)
+def _lost(evidence: Evidence) -> Outcome:
+    return Outcome(_probed(evidence.probes, "lost", "revisions of drafts").points(), None)
 
 
 def _null_world(evidence: Evidence) -> Outcome:
@@ -335,7 +335,9 @@ LINES: Sequence[Line] = (
         )
         for turn in range(1, REVISIONS + 1)
     ),
-    Line("Critique and revision", "garbled", "better answers that are garbled", "(a share)", _garbled),
+    Line(
+        "Critique and revision", "lost", "better answers that are garbled or about something else", "(a share)", _lost
+    ),
     *(
         Line(
             "Controls",
@@ -365,4 +367,4 @@ LINES: Sequence[Line] = (
 
 def signed(estimate: Estimate) -> str:
     """+0.12 [+0.08, +0.16]"""
-    return f"{estimate.value:+.2f} [{estimate.low:+.2f}, {estimate.high:+.2f}]"
+    return f"{estimate.value:+.2f} [{estimate.low:+.2f}, {estimate.high:+.2f}]".replace("-", "−")
