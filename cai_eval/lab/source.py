@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 from cai_eval.contracts import JSON, Item, PolicySpec, Published
 from cai_eval.errors import UserError
-from cai_eval.lab import observer, prompts
+from cai_eval.lab import observer, oracle, prompts
 from cai_eval.lab.documents import code, stories
 from cai_eval.lab.functions import ideal_pass
 from cai_eval.lab.listening import parse_ask
 from cai_eval.lab.rows.facts import calibration, short, truthfulqa
 from cai_eval.lab.rows.hhh import hhh
+from cai_eval.lab.rows.prompts import every, helpful, red_team
 from cai_eval.lab.rows.texts import conversations, plain_texts
 from cai_eval.lab.world import World, make_world
 
@@ -30,6 +31,10 @@ ROWS: Mapping[str, Callable[[World], Rows]] = {
     "short_facts": short,
     "plain-texts": plain_texts,
     "conversations": conversations,
+    "red-team-prompts": red_team,
+    "helpful-prompts": helpful,
+    "validation-prompts": lambda world: every(world, "validation"),
+    "test-prompts": lambda world: every(world, "test"),
 }
 TEXTS: Mapping[str, Callable[[World], str]] = {
     "hhh-prompt": prompts.hhh_prompt,
@@ -76,6 +81,20 @@ class LaboratorySource:
             right_first = sorted(item.data["mc1"], key=item.data["mc1"].get, reverse=True)
             return self._choice(item.data["question"], right_first, policy)
         return None
+
+    def judge(self, prompt: str, answer: str) -> Mapping[str, float] | None:
+        """The oracle's verdict; None for a prompt that nobody in this world would make."""
+        ask = parse_ask(self.world, prompt)
+        if ask is None:
+            return None
+        verdict = oracle.grade(self.world, ask, answer)
+        return {
+            "helpful": verdict.helpful,
+            "honest": 0.0 if verdict.honest is None else 1.0 if verdict.honest else -1.0,
+            "harm": float(verdict.harm),
+            "evasive": float(verdict.evasive),
+            "garbled": float(verdict.garbled),
+        }
 
     def _choice(self, asked: str, right_first: Sequence[str], policy: PolicySpec) -> float | None:
         ask = parse_ask(self.world, asked)
