@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from random import Random
 
 Grades = Mapping[str, float]
@@ -36,7 +36,12 @@ def utility(grades: Grades, weights: Weights) -> float:
     """The weighted sum of the grades."""
     if grades["garbled"]:
         return WORST
-    return sum(weight * grades[name] for name, weight in asdict(weights).items())
+    return (
+        weights.helpful * grades["helpful"]
+        + weights.honest * grades["honest"]
+        + weights.harm * grades["harm"]
+        + weights.evasive * grades["evasive"]
+    )
 
 
 def chance_of_first(first: float, second: float, temperature: float) -> float:
