@@ -86,7 +86,7 @@ def elo(
         raise ValueError("the shares of a pair must add up to 1")
     won, games = _by_cluster(np.where(met, wins, 0.0), codes), _by_cluster(met.astype(float), codes)
     won = np.divide(won, games, out=np.zeros_like(won), where=games > 0)
-    seen: NDArray[np.bool_] = games.any(axis=0)
+    seen = np.asarray(games.any(axis=0))
     if np.ptp(_groups(seen)):
         raise ValueError("the policies fall into groups that never met: compare some across the groups")
     counts = np.random.default_rng(seed).multinomial(len(won), np.full(len(won), 1 / len(won)), resamples)
