@@ -14,6 +14,7 @@ from cai_eval import registry
 from cai_eval.contracts import IDEAL, Artefact, Benchmark, Item, Policy, PolicySpec, Record, Scorer, Source
 from cai_eval.errors import UserError
 from cai_eval.study.graph import Node, describe
+from cai_eval.study.judged import with_grades
 from cai_eval.study.plan import Cell, Plan, items_digest
 from cai_eval.study.store import CellDirectory, RunDirectory
 from cai_eval.study.workshop import Models, NodeWorkshop
@@ -183,7 +184,7 @@ class _Runner:
             while len(records) < len(cell.items):
                 end = (len(records) // BATCH + 1) * BATCH
                 items = cell.items[len(records) : end]
-                batch = evaluate_batch(benchmark, subject, items)
+                batch = with_grades(benchmark, items, evaluate_batch(benchmark, subject, items), self.source)
                 if isinstance(artefact, PolicySpec):
                     batch = [
                         with_ideal(record, self.source.ideal(cell.plugin, item, artefact))
