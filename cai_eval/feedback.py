@@ -11,37 +11,47 @@ expected of one reasoning, or one principle, drawn at random, which is what the 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from cai_eval.contracts import JSON, Policy, Request, Sampling
+from cai_eval.dialogue import continuation
+from cai_eval.lettered import label
 from cai_eval.scoring import NotScored
 
-LETTERS = ("(A)", "(B)")
+LETTERS = (label(0), label(1))
+
+
+@dataclass(frozen=True)
+class Shown:
+    """Two answers in one order. Both texts end without a blank.
+
+    asking: what a reasoning continues. concluding: the reasoning, "" where there is none → what the letter continues.
+    """
+
+    asking: str
+    concluding: Callable[[str], str]
 
 
 @dataclass(frozen=True)
 class Question:
     """A comparison under one principle.
 
-    key: seeds its reasonings. shown: the text before the cue, with the first answer as (A), then with it as (B).
+    key: seeds its reasonings. orders: with the first answer as (A), then with it as (B).
     """
 
     key: str
-    shown: tuple[str, str]
+    orders: tuple[Shown, Shown]
 
 
-@dataclass(frozen=True)
-class Reasoning:
-    """A chain of thought before the cue. lead: opens it, right behind the question. sampling: `samples` are drawn."""
-
-    lead: str
-    sampling: Sampling
+def shown(text: str, cue: str, lead: str = "") -> Shown:
+    """A text, what opens a reasoning about it, and the cue that the letter follows, joined as they are."""
+    return Shown(f"{text}{lead}", lambda reasoning: f"{text}{lead}{reasoning}{cue}")
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """logprobs: of (A) and of (B), nats, in both orders of `Question.shown`. reasonings: what went before each."""
+    """logprobs: of (A) and of (B), nats, in both orders. reasonings: what went before each."""
 
     logprobs: tuple[tuple[float, float], tuple[float, float]]
     reasonings: tuple[str, str] = ("", "")
@@ -57,23 +67,19 @@ class Verdict:
         return {"logprobs": [list(order) for order in self.logprobs], "reasonings": list(self.reasonings)}
 
 
-def compare(
-    policy: Policy, questions: Sequence[Question], cue: str, reasoning: Reasoning | None = None
-) -> list[list[Verdict]]:
-    """The verdicts on each question: one, or as many as reasonings are sampled. Raises ContextTooLong.
+def compare(policy: Policy, questions: Sequence[Question], reasoning: Sampling | None = None) -> list[list[Verdict]]:
+    """The verdicts on each question: one at once, or one behind each sampled reasoning. Raises ContextTooLong.
 
-    cue: goes behind the question or its reasoning; " (A)" or " (B)" follows it. A question with both answers exchanged
-    gets the same reasonings, so its chances add up to 1 with those of the first.
+    The same question with its answers exchanged gets the same reasonings, so that both chances add up to 1.
     """
-    shown = [text for question in questions for text in question.shown]
-    thoughts = _think(policy, questions, shown, reasoning) if reasoning else [[""] for _ in shown]
-    lead = reasoning.lead if reasoning else ""
-    contexts = [f"{text}{lead}{thought}{cue}" for text, each in zip(shown, thoughts, strict=True) for thought in each]
-    scored = iter(policy.score([Request(context, f" {letter}") for context in contexts for letter in LETTERS]))
-    logprobs = [[(next(scored).total, next(scored).total) for _ in each] for each in thoughts]
+    orders = [order for question in questions for order in question.orders]
+    thoughts = _think(policy, questions, reasoning) if reasoning else [[""] for _ in orders]
+    contexts = [order.concluding(text) for order, texts in zip(orders, thoughts, strict=True) for text in texts]
+    scored = iter(policy.score([Request(context, continuation(letter)) for context in contexts for letter in LETTERS]))
+    logprobs = [[(next(scored).total, next(scored).total) for _ in texts] for texts in thoughts]
     return [
-        [Verdict((one, other), (said, swapped)) for one, other, said, swapped in zip(*orders, strict=True)]
-        for orders in zip(logprobs[::2], logprobs[1::2], thoughts[::2], thoughts[1::2], strict=True)
+        [Verdict((one, other), (said, swapped)) for one, other, said, swapped in zip(*both, strict=True)]
+        for both in zip(logprobs[::2], logprobs[1::2], thoughts[::2], thoughts[1::2], strict=True)
     ]
 
 
@@ -89,15 +95,18 @@ def chance(log_odds: float) -> float:
     return (1 + math.tanh(log_odds / 2)) / 2
 
 
-def clamp(label: float, low: float, high: float) -> float:
-    """A label no surer than the bounds: chains of thought are too sure of themselves (Bai et al. 2022b, §4.1)."""
-    return min(max(label, low), high)
+def clamp(chance: float, low: float, high: float) -> float:
+    """A chance no surer than the bounds: chains of thought are too sure of themselves (Bai et al. 2022b, §4.1)."""
+    return min(max(chance, low), high)
 
 
-def _think(
-    policy: Policy, questions: Sequence[Question], shown: Sequence[str], reasoning: Reasoning
-) -> list[list[str]]:
-    """Reasonings about each shown text. Of a question's two, the key tells which by text and not by place."""
-    keys = [f"{question.key} {int(text > min(question.shown))}" for question in questions for text in question.shown]
-    drawn = policy.generate([f"{text}{reasoning.lead}" for text in shown], reasoning.sampling, keys)
+def _think(policy: Policy, questions: Sequence[Question], sampling: Sampling) -> list[list[str]]:
+    """Reasonings in both orders of each question; the key tells the two by their text and not by their place."""
+    asked = [[order.asking for order in question.orders] for question in questions]
+    keys = [
+        f"{question.key} {int(text > min(texts))}"
+        for question, texts in zip(questions, asked, strict=True)
+        for text in texts
+    ]
+    drawn = policy.generate([text for texts in asked for text in texts], sampling, keys)
     return [[sample.text.rstrip() for sample in samples] for samples in drawn]

@@ -25,7 +25,7 @@ from pydantic import BaseModel, Field
 from cai_eval.contracts import Format, Item, Kind, Metric, Policy, Published, Record, Sampling, Scorer, Source
 from cai_eval.data import Row, item_id, read
 from cai_eval.dialogue import STOPS, Turn, awaiting_reply
-from cai_eval.feedback import LETTERS, Question, Reasoning, Verdict, compare, preference
+from cai_eval.feedback import LETTERS, Question, Verdict, compare, preference, shown
 from cai_eval.scoring import put_items, share_of_best
 
 COMPARISONS = Published(
@@ -74,23 +74,28 @@ class LetteredHHH:
 
     def evaluate(self, subject: Policy | Scorer, items: Sequence[Item]) -> Iterator[Record]:
         assert isinstance(subject, Policy)
-        policy, reasoning = subject, self._reasoning(subject.format)
-        cue = f"\n\n{STUB}" if reasoning or policy.format == "plain" else f" {STUB}"
+        policy = subject
 
         def ask(item: Item) -> list[Question]:
-            return [question(item, policy.format)]
+            return [self.question(item, policy.format)]
 
         def answer(asked: Sequence[Question]) -> list[list[Verdict]]:
-            return compare(policy, asked, cue, reasoning)
+            return compare(policy, asked, self._reasoning())
 
         return put_items(items, ask, answer, lambda item, asked, verdicts: record(item, asked[0], verdicts[0]))
 
-    def _reasoning(self, form: Format) -> Reasoning | None:
-        if not self.config.reasonings:
-            return None
-        stops = (f"\n\n{STUB}", *STOPS)
-        sampling = Sampling(self.config.max_tokens, self.config.reasonings, temperature=1.0, stop=stops)
-        return Reasoning(f"\n\n{LEAD}" if form == "plain" else f" {LEAD}", sampling)
+    def question(self, item: Item, form: Format) -> Question:
+        """The better answer as (A), then as (B)."""
+        start = "\n\n" if form == "plain" else " "
+        lead, cue = (f"{start}{LEAD}", f"\n\n{STUB}") if self.config.reasonings else ("", f"{start}{STUB}")
+        good, bad = item.data["good"], item.data["bad"]
+        first, second = (shown(text(item, answers, form), cue, lead) for answers in ((good, bad), (bad, good)))
+        return Question(item.id, (first, second))
+
+    def _reasoning(self) -> Sampling | None:
+        stop = (f"\n\n{STUB}", *STOPS)
+        config = self.config
+        return Sampling(config.max_tokens, config.reasonings, temperature=1.0, stop=stop) if config.reasonings else None
 
 
 def comparison(row: Row) -> Item:
@@ -121,13 +126,7 @@ def original() -> frozenset[str]:
     return frozenset((files(__package__) / "original.txt").read_text(encoding="utf-8").split())
 
 
-def question(item: Item, form: Format) -> Question:
-    """The better answer as (A), then as (B)."""
-    good, bad = item.data["good"], item.data["bad"]
-    return Question(item.id, (shown(item, (good, bad), form), shown(item, (bad, good), form)))
-
-
-def shown(item: Item, answers: tuple[str, str], form: Format) -> str:
+def text(item: Item, answers: tuple[str, str], form: Format) -> str:
     """The published prompt without the start of the answer, or the same as a human's turn."""
     options = "\n".join(f" {letter} [[[{answer}]]]" for letter, answer in zip(LETTERS, answers, strict=True))
     asked = f"{item.data['head']}\n{options}"
@@ -135,7 +134,7 @@ def shown(item: Item, answers: tuple[str, str], form: Format) -> str:
 
 
 def record(item: Item, asked: Question, verdicts: Sequence[Verdict]) -> Record:
-    """Record of one comparison from the verdicts on its `question`. Raises NotScored."""
+    """Record of one comparison from the verdicts on it. Raises NotScored."""
     p_good = preference(verdicts)
     good, bad = item.data["good"], item.data["bad"]
     accuracy = share_of_best((p_good, 1 - p_good), right=0)
@@ -144,7 +143,7 @@ def record(item: Item, asked: Question, verdicts: Sequence[Verdict]) -> Record:
         item.cluster,
         item.category,
         scores={f"accuracy_{item.category}": accuracy},
-        prompt=asked.shown[0],
+        prompt=asked.orders[0].concluding(""),
         answer={0.0: bad, 1.0: good}.get(accuracy, "(a tie)"),
         reference=good,
         details={"options": [good, bad], "p_good": p_good, "verdicts": [verdict.as_json() for verdict in verdicts]},
