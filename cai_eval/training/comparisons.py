@@ -6,8 +6,9 @@ A preference model learns from them, whoever made them: people, a model under a 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 
 from cai_eval.contracts import JSON
 from cai_eval.data import item_id
@@ -112,3 +113,16 @@ def _parted(chosen: list[Turn], rejected: list[Turn], where: str) -> tuple[str, 
         raise UserError(f"{where}: the transcripts have no common beginning that awaits an answer; take the row out.")
     first, second = (render(turns[cut:]).removeprefix("Assistant:").strip() for turns in (chosen, rejected))
     return awaiting_reply(chosen[:cut]), first, second
+
+
+def hold_out(comparisons: Sequence[Comparison], share: float) -> tuple[list[Comparison], list[Comparison]]:
+    """Those to train on, and those about a share of the prompts, at least one, that are kept from training.
+
+    Which prompts is a function of the prompts alone. Raises UserError where there is but one.
+    """
+    prompts = sorted({each.prompt for each in comparisons}, key=lambda prompt: sha256(prompt.encode()).digest())
+    if len(prompts) < 2:
+        raise UserError("all comparisons are about one prompt: give more, so that some can be held out.")
+    kept = set(prompts[: max(1, round(share * len(prompts)))])
+    train, held = ([each for each in comparisons if (each.prompt in kept) == held] for held in (False, True))
+    return train, held
