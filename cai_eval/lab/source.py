@@ -14,6 +14,7 @@ from cai_eval.lab.listening import parse_ask
 from cai_eval.lab.rows.facts import calibration, short, truthfulqa
 from cai_eval.lab.rows.hhh import hhh
 from cai_eval.lab.rows.prompts import every, helpful, red_team
+from cai_eval.lab.rows.rules import comparisons
 from cai_eval.lab.rows.texts import conversations, plain_texts
 from cai_eval.lab.world import World, make_world
 
@@ -29,6 +30,7 @@ ROWS: Mapping[str, Callable[[World], Rows]] = {
     "humaneval": code.rows,
     "facts": calibration,
     "short_facts": short,
+    "rule_comparisons": comparisons,
     "plain-texts": plain_texts,
     "conversations": conversations,
     "red-team-prompts": red_team,
@@ -65,7 +67,7 @@ class LaboratorySource:
         return TEXTS[name](self.world) if name in TEXTS else None
 
     def ideal(self, benchmark: str, item: Item, policy: PolicySpec) -> float | None:
-        """The ideal observer's score on `hhh`, `truthfulqa`, `lambada`, `code`, and plain `calibration`."""
+        """The ideal observer's score on `hhh`, `truthfulqa`, `lambada`, `code`, `principles`, plain `calibration`."""
         if benchmark == "lambada":
             return 1.0
         if benchmark == "code":
@@ -75,6 +77,8 @@ class LaboratorySource:
         if benchmark == "calibration" and policy.format == "plain":
             planted = item.data["planted"]
             return float(planted.index(max(planted)) == item.data["answer"])
+        if benchmark == "principles":
+            return float(item.data["ideal"] > 0.5)  # the likelier letter is the rule's
         if benchmark == "hhh":
             return self._choice(item.data["query"], (item.data["good"], item.data["bad"]), policy)
         if benchmark == "truthfulqa":
