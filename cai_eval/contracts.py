@@ -441,6 +441,22 @@ class Report(Protocol):
 
 
 @dataclass(frozen=True)
+class Trained:
+    """What a trainer made in a run.
+
+    folder: where it lies, with what the trainer wrote beside it: `log.jsonl` with a row a step, a data set's rows.
+    """
+
+    intervention: str
+    rung: str
+    parameters: int
+    seed: int
+    kind: Kind
+    trainer: str
+    folder: Path
+
+
+@dataclass(frozen=True)
 class Results:
     """The records of one or more runs, as frames.
 
@@ -448,8 +464,10 @@ class Results:
     cells: one row for each cell, indexed by its hash: model, parameters, intervention, seed, benchmark, label (of the
     prefix), prefix_tokens, items, errors, seconds, source, ... (see `cai_eval.study.results`).
     metrics: benchmark → its metrics. details: cell hash → loads that cell's full records, on demand.
-    interventions: name → title, in the order of the suite; the first is the base that taxes are measured against.
+    interventions: name → title, in the order of the suite; the first is the base that taxes are measured against. Data
+    sets are none of them: they make no curve.
     laboratory: set where the models come from a laboratory; every figure then says so.
+    trained: what the runs' trainers made.
     """
 
     records: pd.DataFrame
@@ -458,3 +476,4 @@ class Results:
     details: Callable[[str], Sequence[Record]]
     interventions: Mapping[str, str]
     laboratory: str = ""
+    trained: Sequence[Trained] = ()

@@ -60,6 +60,17 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Making:
+    """What is trained for the cells, by the name that the suite gives it."""
+
+    rung: str
+    parameters: int
+    intervention: str
+    run: int
+    node: Node
+
+
+@dataclass(frozen=True)
 class Skipped:
     """A curve that is left out, and why."""
 
@@ -78,6 +89,7 @@ class Plan:
     cells: tuple[Cell, ...]
     skipped: tuple[Skipped, ...]
     notes: tuple[str, ...]
+    makings: tuple[Making, ...] = ()
 
     def nodes(self) -> Iterator[Node]:
         """Everything that must exist before the cells run, inputs first."""
@@ -136,7 +148,19 @@ def make_plan(
             f"nothing is left to run: {reasons or 'no intervention is one that a benchmark can be put to'}; take "
             "models with a larger context, or other interventions."
         )
-    return Plan(suite, tuple(bases), chosen, tuple(cells), tuple(skipped), tuple(dict.fromkeys(notes)))
+    made = tuple(_makings(graph, bases, cells))
+    return Plan(suite, tuple(bases), chosen, tuple(cells), tuple(skipped), tuple(dict.fromkeys(notes)), made)
+
+
+def _makings(graph: Graph, bases: Sequence[Base], cells: Sequence[Cell]) -> Iterator[Making]:
+    """The suite's interventions whose artefacts are trained, as far as the cells need them."""
+    needed = {node.hash for cell in cells for node in cell.node.walk()}
+    for name, part in graph.suite.interventions.items():
+        for position, base in enumerate(bases):
+            for run in range(part.seeds):
+                node = graph.node(name, position, {}, run)
+                if node.hash in needed and not node.final:
+                    yield Making(base.label, base.policy.parameters, name, run, node)
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,18 @@ def manifest(plan: Plan) -> dict[str, Any]:
             for base in plan.bases
         ],
         "cells": [{"hash": cell.hash, **place(cell)} for cell in plan.cells],
+        "trained": [
+            {
+                "hash": made.node.hash,
+                "intervention": made.intervention,
+                "rung": made.rung,
+                "parameters": made.parameters,
+                "seed": made.run,
+                "kind": made.node.kind,
+                "trainer": made.node.trainer,
+            }
+            for made in plan.makings
+        ],
         "protocols": {cell.benchmark: protocol(cell) for cell in {c.benchmark: c for c in plan.cells}.values()},
         "skipped": [asdict(skip) for skip in plan.skipped],
         "notes": list(plan.notes),
