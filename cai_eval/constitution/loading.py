@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import re
+from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 
@@ -9,6 +13,8 @@ from cai_eval.config import Where, parse_yaml, validate
 from cai_eval.constitution.released import read_released
 from cai_eval.constitution.schema import Constitution, problems
 from cai_eval.errors import UserError, unknown
+
+_SEAL = re.compile(r"@[0-9a-f]{12}$")
 
 
 def names() -> list[str]:
@@ -24,9 +30,10 @@ def constitution_path(name: str) -> Path:
 def load_constitution(name: str) -> Constitution:
     """A shipped constitution by name, a YAML file by path, or a folder of the papers' released JSON.
 
-    Raises UserError, naming the file and the line, for a missing or unknown key, an id that comes twice, a template
-    without one of its slots, and what else `schema.problems` finds.
+    The name may be a sealed one. Raises UserError, naming the file and the line, for a missing or unknown key, an id
+    that comes twice, a template without one of its slots, and what else `schema.problems` finds.
     """
+    name = _SEAL.sub("", name)
     path = Path(name).expanduser()
     if path.is_dir():
         return _checked(*read_released(path))
@@ -35,6 +42,18 @@ def load_constitution(name: str) -> Constitution:
     if name not in names():
         raise unknown("constitution", name, names())
     return _read_yaml(constitution_path(name))
+
+
+def seal(name: str) -> str:
+    """The name with a digest of what the constitution says, so that who changes it has another one.
+
+    For the configs of trainers. Raises UserError as `load_constitution` does, ValueError for a seal of other content.
+    """
+    said = json.dumps(asdict(load_constitution(name)), sort_keys=True)
+    sealed = f"{_SEAL.sub('', name)}@{hashlib.sha256(said.encode()).hexdigest()[:12]}"
+    if _SEAL.search(name) and name != sealed:
+        raise ValueError(f"what {name!r} names has changed: leave the part behind '@' out to take it as it is")
+    return sealed
 
 
 def _read_yaml(path: Path) -> Constitution:

@@ -92,12 +92,12 @@ def problems(constitution: Constitution) -> Iterator[tuple[Location, str]]:
     requested = _requested(constitution.templates)
     yield from _principle_problems(constitution.principles, requested)
     for number, example in enumerate(constitution.critiques):
-        fields = ("conversation", "answer", "critique", "revision", *requested)
-        yield from _example_problems(example, ("critiques", number), fields)
+        keys = ("conversation", "answer", "critique", "revision", *requested)
+        yield from _example_problems(example, ("critiques", number), keys)
     for kind, more in (("comparisons", ()), ("reasoned", ("reasoning",))):
         for number, choice in enumerate(getattr(constitution, kind)):
-            fields = ("conversation", "principle", "first", "second", *more)
-            yield from _example_problems(choice, (kind, number), fields)
+            keys = ("conversation", "principle", "first", "second", *more)
+            yield from _example_problems(choice, (kind, number), keys)
 
 
 def _requested(templates: Templates) -> list[str]:
@@ -114,25 +114,25 @@ def _principle_problems(principles: Sequence[Principle], requested: Sequence[str
         if principle.id in seen:
             yield (*place, "id"), f"the id {principle.id!r} is that of principle {seen[principle.id] + 1} already"
         seen.setdefault(principle.id, number)
-        for field in ("id", "aspect"):
-            if not getattr(principle, field).strip():
-                yield (*place, field), f"the {field} of a principle must not be empty"
-        given = {field for field in ("critique", "revision", "comparison") if getattr(principle, field).strip()}
+        for key in ("id", "aspect"):
+            if not getattr(principle, key).strip():
+                yield (*place, key), f"the {key} of a principle must not be empty"
+        given = {key for key in ("critique", "revision", "comparison") if getattr(principle, key).strip()}
         if not given:
             yield place, f"principle {principle.id!r} asks for nothing: give critique and revision, or comparison"
         needed = {REQUESTS[slot] for slot in requested}
         if given & {"critique", "revision"} and needed - given:
             missing = " and ".join(sorted(needed - given))
             yield place, f"principle {principle.id!r} lacks its {missing}, which the templates ask for"
-        for field in sorted(given - needed - {"comparison"}):
-            yield (*place, field), f"the {field} of principle {principle.id!r} has no slot in the templates"
+        for key in sorted(given - needed - {"comparison"}):
+            yield (*place, key), f"the {key} of principle {principle.id!r} has no slot in the templates"
 
 
 def _example_problems(
-    example: CritiqueExample | ComparisonExample, place: Location, fields: Sequence[str]
+    example: CritiqueExample | ComparisonExample, place: Location, keys: Sequence[str]
 ) -> Iterator[tuple[Location, str]]:
-    for field in fields:
-        if not getattr(example, field).strip():
-            yield place, f"the example's {field} is missing or empty"
+    for key in keys:
+        if not getattr(example, key).strip():
+            yield place, f"the example's {key} is missing or empty"
     if not example.conversation.strip().startswith("Human:"):
         yield (*place, "conversation"), "the example's conversation must start with 'Human:'"
