@@ -444,7 +444,8 @@ class Report(Protocol):
 class Trained:
     """What a trainer made in a run.
 
-    folder: where it lies, with what the trainer wrote beside it: `log.jsonl` with a row a step, a data set's rows.
+    config: the trainer's. folder: where it lies, with what the trainer wrote beside it: `log.jsonl` with a row a step, a
+    data set's rows.
     """
 
     intervention: str
@@ -453,6 +454,7 @@ class Trained:
     seed: int
     kind: Kind
     trainer: str
+    config: Mapping[str, JSON]
     folder: Path
 
 

@@ -23,10 +23,11 @@ from scipy import special
 
 from cai_eval.statistics.arrays import Array
 from cai_eval.statistics.estimate import Estimate
+from cai_eval.statistics.intervals import LEVEL, quantile
 
 POINTS = 400 / np.log(10)  #: Elo points in a nat
 PRIOR = 0.5  #: wins added to each side of a pair that met
-LEVEL, RESAMPLES = 0.95, 1000
+RESAMPLES = 1000
 _STEP, _ROUNDS = 2.0, 100  #: nats that Newton's method may move at a time, and how often at most
 
 
@@ -34,7 +35,7 @@ _STEP, _ROUNDS = 2.0, 100  #: nats that Newton's method may move at a time, and 
 class Elo:
     """Ratings of policies that played each other.
 
-    names: (policies,). ratings: (policies,) points; their mean means nothing. drawn: (resamples, policies) the same
+    names: (policies,), one for each training seed. ratings: (policies,) points; their mean means nothing. drawn: (resamples, policies) the same
     from prompts drawn again, jointly for all. prompts: results that went in. clusters: distinct ones among them.
     """
 
@@ -44,22 +45,31 @@ class Elo:
     prompts: int
     clusters: int
 
-    def difference(self, first: str, second: str, level: float = LEVEL) -> Estimate:
-        """By how many points the first policy stands above the second, with a percentile interval."""
-        one, other = self.names.index(first), self.names.index(second)
-        drawn = self.drawn[:, one] - self.drawn[:, other]
-        low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
-        known = one != other and self.clusters > 1
-        return Estimate(
-            value=float(self.ratings[one] - self.ratings[other]),
-            low=float(low) if known else float("nan"),
-            high=float(high) if known else float("nan"),
-            se=float(drawn.std(ddof=1)) if known else float("nan"),
-            df=self.clusters - 1.0,
-            n=self.prompts,
-            clusters=self.clusters,
-            method=f"bootstrap over prompts, {len(drawn):,} resamples" if known else "undefined: nothing to resample",
-        )
+    def difference(self, first: Sequence[str], second: Sequence[str], level: float = LEVEL) -> Estimate:
+        """By how many points the first policy stands above the second.
+
+        Each is given by the names of its training seeds, which play as policies of their own. With one seed each, a
+        percentile interval; else the variances over prompts and between seeds are added, as `seeded_difference` does.
+        NaN ends where there is one cluster, or nothing to compare.
+        """
+        sides = [np.array([self.names.index(name) for name in side]) for side in (first, second)]
+        value = self.ratings[sides[0]].mean() - self.ratings[sides[1]].mean()
+        drawn = self.drawn[:, sides[0]].mean(axis=1) - self.drawn[:, sides[1]].mean(axis=1)
+        parts = [(float(drawn.var(ddof=1)), self.clusters - 1.0)]
+        for side in sides:
+            if side.size > 1:
+                parts.append((float(self.ratings[side].var(ddof=1)) / side.size, side.size - 1.0))
+        variance = sum(v for v, _ in parts)
+        if self.clusters == 1 or variance == 0:
+            low, high, df, method = np.nan, np.nan, 0.0, "undefined: one cluster, or nothing varies"
+        elif len(parts) == 1:
+            low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2])
+            df, method = parts[0][1], f"bootstrap over prompts, {len(drawn):,} resamples"
+        else:
+            df = variance**2 / sum(v**2 / d for v, d in parts)
+            half = quantile(level, df) * variance**0.5
+            low, high, method = value - half, value + half, "t over prompts and seeds"
+        return Estimate(float(value), float(low), float(high), variance**0.5, df, self.prompts, self.clusters, method)
 
 
 def elo(

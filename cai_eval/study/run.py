@@ -113,6 +113,7 @@ def manifest(plan: Plan) -> dict[str, Any]:
                 "seed": made.run,
                 "kind": made.node.kind,
                 "trainer": made.node.trainer,
+                "config": dict(made.node.config),
             }
             for made in plan.makings
         ],

@@ -32,7 +32,7 @@ def test_two_policies_by_hand():
     shares = np.full((40, 2, 2), 0.5)
     shares[:30, 0, 1], shares[:30, 1, 0] = 1, 0
     shares[30:, 0, 1], shares[30:, 1, 0] = 0, 1
-    assert elo(shares, "ab").difference("a", "b").value == pytest.approx(400 * np.log10(30.5 / 10.5))
+    assert elo(shares, "ab").difference(["a"], ["b"]).value == pytest.approx(400 * np.log10(30.5 / 10.5))
 
 
 def test_planted_strengths_lie_in_the_intervals_as_often_as_promised():
@@ -41,7 +41,7 @@ def test_planted_strengths_lie_in_the_intervals_as_often_as_promised():
     for _ in range(120):
         found = elo(played(rng, 150), NAMES, resamples=300)
         for name, planted in zip(NAMES[1:], PLANTED[1:], strict=True):
-            estimate = found.difference(name, "a")
+            estimate = found.difference([name], ["a"])
             covered.append(estimate.low <= planted <= estimate.high)
     assert 0.92 <= np.mean(covered) <= 0.98
 
@@ -53,7 +53,7 @@ def test_clustered_prompts_make_wider_intervals_that_cover():
     for _ in range(100):
         shares = played(rng, 300, per_cluster=5)
         for kept, labels in ((covered, clusters), (narrow, None)):
-            estimate = elo(shares, NAMES, labels, resamples=300).difference("d", "a")
+            estimate = elo(shares, NAMES, labels, resamples=300).difference(["d"], ["a"])
             kept.append(estimate.low <= 300 <= estimate.high)
     assert np.mean(covered) >= 0.9
     assert np.mean(narrow) < 0.75
@@ -61,17 +61,17 @@ def test_clustered_prompts_make_wider_intervals_that_cover():
 
 def test_ties_count_half_and_pull_together():
     rng = np.random.default_rng(2)
-    decided = elo(played(rng, 2000), NAMES, resamples=2).difference("d", "a").value
-    tied = elo(played(rng, 2000, ties=0.5), NAMES, resamples=2).difference("d", "a").value
+    decided = elo(played(rng, 2000), NAMES, resamples=2).difference(["d"], ["a"]).value
+    tied = elo(played(rng, 2000, ties=0.5), NAMES, resamples=2).difference(["d"], ["a"]).value
     assert decided == pytest.approx(300, abs=30)
     assert 0.35 * decided < tied < 0.6 * decided
-    assert elo(np.full((9, 2, 2), 0.5), "ab").difference("a", "b").value == pytest.approx(0)
+    assert elo(np.full((9, 2, 2), 0.5), "ab").difference(["a"], ["b"]).value == pytest.approx(0)
 
 
 def test_who_always_wins_is_finite_and_further_off_with_more_prompts():
     def gap(prompts):
         shares = np.tile(np.array([[0.5, 1.0], [0.0, 0.5]]), (prompts, 1, 1))
-        return elo(shares, "ab").difference("a", "b").value
+        return elo(shares, "ab").difference(["a"], ["b"]).value
 
     assert gap(20) == pytest.approx(400 * np.log10(20.5 / 0.5))
     assert gap(20) < gap(200) < 1100
@@ -93,19 +93,19 @@ def test_neither_the_order_of_policies_nor_of_prompts_matters(order, seed):
     one = elo(shares, NAMES, resamples=2)
     other = elo(shares[::-1][:, order][:, :, order], [NAMES[i] for i in order], resamples=2)
     for name in NAMES:
-        assert one.difference(name, "a").value == pytest.approx(other.difference(name, "a").value, abs=1e-6)
+        assert one.difference([name], ["a"]).value == pytest.approx(other.difference([name], ["a"]).value, abs=1e-6)
 
 
 def test_policies_that_never_met_are_compared_through_others():
     shares = played(np.random.default_rng(4), 4000)
     shares[:, 0, 3] = shares[:, 3, 0] = np.nan
-    assert elo(shares, NAMES, resamples=2).difference("d", "a").value == pytest.approx(300, abs=30)
+    assert elo(shares, NAMES, resamples=2).difference(["d"], ["a"]).value == pytest.approx(300, abs=30)
 
 
 def test_a_pair_that_met_on_some_prompts_only_is_rated_by_those():
     shares = played(np.random.default_rng(5), 4000)
     shares[::2, 0, 1] = shares[::2, 1, 0] = np.nan
-    assert elo(shares, NAMES, resamples=2).difference("b", "a").value == pytest.approx(60, abs=30)
+    assert elo(shares, NAMES, resamples=2).difference(["b"], ["a"]).value == pytest.approx(60, abs=30)
 
 
 def test_the_same_prompts_are_drawn_for_all():
@@ -146,6 +146,16 @@ def test_strengths_of_many_tables_at_once_are_those_of_each():
 
 
 def test_one_cluster_has_no_interval():
-    estimate = elo(played(np.random.default_rng(8), 10), NAMES, np.zeros(10)).difference("b", "a")
+    estimate = elo(played(np.random.default_rng(8), 10), NAMES, np.zeros(10)).difference(["b"], ["a"])
     assert np.isnan(estimate.low)
-    assert "nothing to resample" in estimate.method
+    assert "one cluster" in estimate.method
+
+
+def test_seeds_of_one_method_widen_its_interval():
+    shares = played(np.random.default_rng(9), 200, np.array([0.0, 0.0, 80.0, -80.0]))
+    found = elo(shares, NAMES)
+    alone = found.difference(["b"], ["a"])
+    method = found.difference(["b", "c", "d"], ["a"])
+    assert method.value == pytest.approx(found.ratings[1:].mean() - found.ratings[0])
+    assert method.high - method.low > 3 * (alone.high - alone.low)
+    assert method.method == "t over prompts and seeds"
