@@ -35,8 +35,9 @@ _STEP, _ROUNDS = 2.0, 100  #: nats that Newton's method may move at a time, and 
 class Elo:
     """Ratings of policies that played each other.
 
-    names: (policies,), one for each training seed. ratings: (policies,) points; their mean means nothing. drawn: (resamples, policies) the same
-    from prompts drawn again, jointly for all. prompts: results that went in. clusters: distinct ones among them.
+    names: (policies,), one for each training seed. ratings: (policies,) points; their mean means nothing. drawn:
+    (resamples, policies) the same from prompts drawn again, jointly for all. prompts: those played on. clusters: how
+    many distinct ones they come from.
     """
 
     names: tuple[str, ...]
