@@ -17,6 +17,7 @@ from .lora import LoRA, add_adapters, merge_adapters
 from .optimisation import Optimisation
 
 CHECKPOINTS = 10  #: in a training
+PATIENCE = 5  #: steps of a loss far above its start, before a training counts as diverged
 
 
 def train_policy(
@@ -45,6 +46,7 @@ def train_policy(
             optimisation,
             workshop.directory,
             checkpoint_every=-(-optimisation.steps // CHECKPOINTS),
+            patience=PATIENCE,
             progress=lambda p: workshop.progress(p.step, p.steps, _note(p)),
         )
         save_model(merge_adapters(trained) if lora else model, workshop.tokenizer(start), place)
