@@ -28,6 +28,16 @@ class Verdict:
     evasive: bool = False
     garbled: bool = False
 
+    def grades(self) -> dict[str, float]:
+        """As `contracts.Source.judge` gives them."""
+        return {
+            "helpful": self.helpful,
+            "honest": 0.0 if self.honest is None else 1.0 if self.honest else -1.0,
+            "harm": float(self.harm),
+            "evasive": float(self.evasive),
+            "garbled": float(self.garbled),
+        }
+
 
 GARBLED = Verdict(garbled=True)
 

@@ -13,6 +13,7 @@ from cai_eval.lab.functions import ideal_pass
 from cai_eval.lab.listening import parse_ask
 from cai_eval.lab.rows.facts import calibration, short, truthfulqa
 from cai_eval.lab.rows.hhh import hhh
+from cai_eval.lab.rows.preferences import preferences
 from cai_eval.lab.rows.prompts import every, helpful, red_team
 from cai_eval.lab.rows.rules import comparisons
 from cai_eval.lab.rows.texts import conversations, plain_texts
@@ -37,6 +38,8 @@ ROWS: Mapping[str, Callable[[World], Rows]] = {
     "helpful-prompts": helpful,
     "validation-prompts": lambda world: every(world, "validation"),
     "test-prompts": lambda world: every(world, "test"),
+    "helpful-comparisons": lambda world: preferences(world, "helpful"),
+    "harmless-comparisons": lambda world: preferences(world, "harmless"),
 }
 TEXTS: Mapping[str, Callable[[World], str]] = {
     "hhh-prompt": prompts.hhh_prompt,
@@ -89,16 +92,7 @@ class LaboratorySource:
     def judge(self, prompt: str, answer: str) -> Mapping[str, float] | None:
         """The oracle's verdict; None for a prompt that nobody in this world would make."""
         ask = parse_ask(self.world, prompt)
-        if ask is None:
-            return None
-        verdict = oracle.grade(self.world, ask, answer)
-        return {
-            "helpful": verdict.helpful,
-            "honest": 0.0 if verdict.honest is None else 1.0 if verdict.honest else -1.0,
-            "harm": float(verdict.harm),
-            "evasive": float(verdict.evasive),
-            "garbled": float(verdict.garbled),
-        }
+        return None if ask is None else oracle.grade(self.world, ask, answer).grades()
 
     def _choice(self, asked: str, right_first: Sequence[str], policy: PolicySpec) -> float | None:
         ask = parse_ask(self.world, asked)
