@@ -95,9 +95,9 @@ def chance(log_odds: float) -> float:
     return (1 + math.tanh(log_odds / 2)) / 2
 
 
-def clamp(chance: float, low: float, high: float) -> float:
-    """A chance no surer than the bounds: chains of thought are too sure of themselves (Bai et al. 2022b, §4.1)."""
-    return min(max(chance, low), high)
+def clamp(chance: float, low: float) -> float:
+    """A chance kept between `low` and 1 − `low`: behind a reasoning a model is too sure (Bai et al. 2022b, §4.1)."""
+    return min(max(chance, low), 1 - low)
 
 
 def _think(policy: Policy, questions: Sequence[Question], sampling: Sampling) -> list[list[str]]:

@@ -110,12 +110,12 @@ def test_questions_do_not_mix():
     assert compare(policy, []) == []
 
 
-@given(st.floats(0, 1), st.floats(0, 0.5), st.floats(0.5, 1))
-def test_clamping_twice_is_clamping_once(label, low, high):
-    once = clamp(label, low, high)
-    assert low <= once <= high
-    assert clamp(once, low, high) == once
-    assert clamp(1 - label, 1 - high, 1 - low) == pytest.approx(1 - once)
+@given(st.floats(0, 1), st.floats(0, 0.5))
+def test_clamping_twice_is_clamping_once(label, low):
+    once = clamp(label, low)
+    assert low <= once <= 1 - low
+    assert clamp(once, low) == once
+    assert clamp(1 - label, low) == pytest.approx(1 - once)
 
 
 @pytest.mark.parametrize("broken", [math.nan, math.inf, -math.inf])
