@@ -444,8 +444,8 @@ class Report(Protocol):
 class Trained:
     """What a trainer made in a run.
 
-    config: the trainer's. folder: where it lies, with what the trainer wrote beside it: `log.jsonl` with a row a step, a
-    data set's rows.
+    config: the trainer's. inputs: slot → reference ("base", "NAME", "NAME@largest"). folder: where it lies, with what
+    the trainer wrote beside it: `log.jsonl` with a row a step, a data set's rows.
     """
 
     intervention: str
@@ -455,6 +455,7 @@ class Trained:
     kind: Kind
     trainer: str
     config: Mapping[str, JSON]
+    inputs: Mapping[str, str]
     folder: Path
 
 

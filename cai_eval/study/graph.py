@@ -168,7 +168,7 @@ class Graph:
             if name in above:
                 circle = " → ".join((*above[above.index(name) :], name))
                 raise UserError(f"intervention {name!r} is made from itself ({circle}): break the circle in the suite.")
-            for reference in self._references(name).values():
+            for reference in self.references(name).values():
                 target = reference.partition("@")[0]
                 if target != "base":
                     visit(target, (*above, name))
@@ -195,7 +195,7 @@ class Graph:
         below = choice if trainer.instant else self.settled(intervention)
         inputs = {
             slot: self._resolve(reference, trainer.inputs[slot].kind, rung, below, run)
-            for slot, reference in self._references(intervention).items()
+            for slot, reference in self.references(intervention).items()
         }
         seed = 0 if trainer.instant else self.seed + run
         name = part.trainer.partition(":")[0]
@@ -226,7 +226,8 @@ class Graph:
             return Intervention(trainer=intervention)
         raise unknown("intervention", intervention, {*self.suite.interventions, *registry.names("trainers")})
 
-    def _references(self, intervention: str) -> dict[str, str]:
+    def references(self, intervention: str) -> dict[str, str]:
+        """Input → what it refers to; optional inputs that nobody named are left out. Raises UserError."""
         part = self.part(intervention)
         trainer: Any = registry.load("trainers", part.trainer)
         references = {}

@@ -61,13 +61,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Making:
-    """What is trained for the cells, by the name that the suite gives it."""
+    """What is trained for the cells, by the name that the suite gives it. inputs: slot → reference."""
 
     rung: str
     parameters: int
     intervention: str
     run: int
     node: Node
+    inputs: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -136,7 +137,11 @@ def make_plan(
     for name in (name for name in suite.benchmarks if name in (benchmarks or suite.benchmarks)):
         progress(f"planning {name}")
         most = limit if limit is not None else (limits or {}).get(name)
-        planner = _Planner(graph, bases, chosen, name, suite.benchmarks[name], most)
+        part = suite.benchmarks[name]
+        subjects = [each for each in chosen if each in (part.interventions or chosen)]
+        if not subjects:
+            continue
+        planner = _Planner(graph, bases, subjects, name, part, most)
         cells += planner.cells({"seed": seed, **(settings or {})})
         skipped += planner.skipped
         notes += planner.notes
@@ -160,7 +165,7 @@ def _makings(graph: Graph, bases: Sequence[Base], cells: Sequence[Cell]) -> Iter
             for run in range(part.seeds):
                 node = graph.node(name, position, {}, run)
                 if node.hash in needed and not node.final:
-                    yield Making(base.label, base.policy.parameters, name, run, node)
+                    yield Making(base.label, base.policy.parameters, name, run, node, graph.references(name))
 
 
 @dataclass(frozen=True)

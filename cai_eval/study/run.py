@@ -114,6 +114,7 @@ def manifest(plan: Plan) -> dict[str, Any]:
                 "kind": made.node.kind,
                 "trainer": made.node.trainer,
                 "config": dict(made.node.config),
+                "inputs": dict(made.inputs),
             }
             for made in plan.makings
         ],

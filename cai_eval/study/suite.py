@@ -36,10 +36,11 @@ class Intervention(Part):
 
 
 class Measurement(Part):
-    """One benchmark of the study with its config."""
+    """One benchmark of the study with its config. interventions: those it is put to, where not to all."""
 
     benchmark: str
     config: dict[str, Any] = Field(default_factory=dict)
+    interventions: list[str] = Field(default_factory=list)
 
 
 class Threshold(Part):
@@ -111,6 +112,10 @@ class Suite(Part):
                         raise unknown(f"intervention in input {slot!r} of {name!r}", target, self.interventions)
         for name, measurement in self.benchmarks.items():
             _create("benchmarks", measurement.benchmark, measurement.config, where, ("benchmarks", name))
+            for subject in measurement.interventions:
+                with _blamed(where(("benchmarks", name, "interventions"))):
+                    if subject not in self.interventions:
+                        raise unknown(f"intervention of benchmark {name!r}", subject, self.interventions)
         for section in ("quick", "gate"):
             for name in getattr(self, section):
                 with _blamed(where((section, name))):

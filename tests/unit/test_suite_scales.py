@@ -85,6 +85,37 @@ def test_rungs_are_chosen_by_label_and_replicates_by_size():
         chosen(ladder, ("25k",))
 
 
+def test_a_benchmark_may_be_put_to_some_interventions_alone(tmp_path):
+    suite = Suite(
+        name="s",
+        title="S",
+        ladder="x",
+        interventions={name: Intervention(trainer=name) for name in ("none", "dialogue-only")},
+        benchmarks={
+            "lambada": Measurement(benchmark="lambada"),
+            "dialogue": Measurement(benchmark="lambada", interventions=["dialogue-only"]),
+        },
+    )
+    model = tiny.save_model(tmp_path / "model")
+    source = RowsSource({"lambada": [{"text": "The river rose to the hill"}]})
+    bases = [Base("tiny", PolicySpec(model, fingerprint(model), 1000, 512))]
+    cells = make_plan(suite, bases, source, Models().tokenizer).cells
+    assert {(cell.benchmark, cell.intervention) for cell in cells} == {
+        ("lambada", "none"),
+        ("lambada", "dialogue-only"),
+        ("dialogue", "dialogue-only"),
+    }
+    alone = make_plan(suite, bases, source, Models().tokenizer, interventions=["none"]).cells
+    assert [cell.benchmark for cell in alone] == ["lambada"]
+
+
+def test_an_unknown_intervention_of_a_benchmark_is_refused(tmp_path):
+    path = tmp_path / "suite.yaml"
+    path.write_text(SUITE.replace("  lambada:\nquick", "  lambada: {interventions: [nun]}\nquick"))
+    with pytest.raises(UserError, match="none"):
+        load_suite(str(path))
+
+
 def test_a_run_tells_what_it_trained_and_data_sets_are_no_curves(tmp_path, monkeypatch):
     doubles.install(tmp_path / "site", monkeypatch)
     names = ("none", "helpful-rlhf", "sl-cai", "double-feedback", "double-preferences", "rl-cai")
@@ -109,6 +140,8 @@ def test_a_run_tells_what_it_trained_and_data_sets_are_no_curves(tmp_path, monke
         "double-preferences": "scorer",
         "rl-cai": "policy",
     }
+    rl_cai = next(made for made in results.trained if made.intervention == "rl-cai")
+    assert rl_cai.inputs["start"] == "sl-cai"
     assert all((made.folder / "artefact.json").is_file() for made in results.trained)
     assert "double-feedback" not in results.interventions
     assert "rl-cai" in results.interventions
