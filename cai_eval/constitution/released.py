@@ -77,8 +77,11 @@ def _entries(path: Path, parse: Callable[[int, JSON], T]) -> list[T]:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise UserError(f"{path} cannot be read ({error}): get it again.") from None
+    entries = list(data.items()) if isinstance(data, dict) else data
+    if not isinstance(entries, list):
+        raise UserError(f"{path} holds a {type(data).__name__}, not as released: get it again.")
     parsed = []
-    for number, entry in enumerate(data.items() if isinstance(data, dict) else data):
+    for number, entry in enumerate(entries):
         try:
             parsed.append(parse(number, entry))
         except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
