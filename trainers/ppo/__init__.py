@@ -55,7 +55,7 @@ class PPO:
         kl: NonNegativeFloat = Field(0.05, description="coefficient of the KL penalty; 0.001 in the paper")
         kl_target: PositiveFloat | None = Field(None, description="nats an answer that the coefficient adapts to")
         clip: PositiveFloat = Field(0.2, description="of probability ratios")
-        value_clip: PositiveFloat = Field(0.2, description="of values, in units of the reward")
+        value_clip: PositiveFloat = Field(1.0, description="of values, in units of the reward")
         value_weight: NonNegativeFloat = Field(0.1, description="of the value loss beside the policy's")
         gamma: PositiveFloat = Field(1.0, le=1, description="discount a token")
         lam: NonNegativeFloat = Field(0.95, le=1, description="λ of the advantage estimates")

@@ -76,6 +76,12 @@ def value_loss(values: Tensor, old: Tensor, returns: Tensor, clip: float) -> Ten
     return torch.maximum((values - returns).square(), (near - returns).square()) / 2
 
 
+def explained(values: Tensor, returns: Tensor) -> float:
+    """1 − var(returns − values) / var(returns) of [tokens]; 0 where all returns are the same."""
+    variance = returns.var(correction=0)
+    return (1 - (returns - values).var(correction=0) / variance).item() if variance > 0 else 0.0
+
+
 def adapted(coefficient: float, kl: float, target: float) -> float:
     """The next KL coefficient: larger where the KL exceeds its target (Ziegler et al. 2019, §2.2)."""
     error = min(max(kl / target - 1, -ERROR), ERROR)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 
 from cai_eval.contracts import Source
@@ -15,8 +16,10 @@ def draw_turns(
 ) -> list[list[str]]:
     """`batch` turns for each update, every set of prompts in its share, over all and in each update but for rounding.
 
-    shares: set → weight. A set that is used up is gone over again in another order. fits: whether the policy can read a
-    turn and answer; those that it cannot are left out. Raises UserError where none of a set is left.
+    shares: set → weight. A set that is used up is gone over again in another order. More updates begin with the same
+    turns. fits: whether the policy can read a turn and answer; those that it cannot are left out.
+
+    Raises UserError where none of a set is left, and as `read_prompts` does.
     """
     total = sum(shares.values())
     taken = dict.fromkeys(shares, 0)
@@ -36,5 +39,5 @@ def _cycled(source: Source, name: str, count: int, seed: int, fits: Callable[[st
     texts = [prompt.text for prompt in read_prompts(source, name, count, seed) if fits(prompt.text)]
     if not texts:
         raise UserError(f"no prompt of {name} leaves room for an answer in the policy's context: allow fewer tokens.")
-    epochs = -(-count // len(texts))
-    return [texts[i] for epoch in range(epochs) for i in order(seed, epoch, len(texts))][:count]
+    again = (texts[i] for epoch in itertools.count(1) for i in order(seed, epoch, len(texts)))
+    return [*texts, *itertools.islice(again, max(0, count - len(texts)))]

@@ -46,7 +46,7 @@ class Settings:
     coefficient: float
     kl_target: float | None = None
     clip: float = 0.2
-    value_clip: float = 0.2
+    value_clip: float = 1.0
     value_weight: float = 0.1
     gamma: float = 1.0
     lam: float = 0.95
@@ -158,6 +158,7 @@ class Updates:
         reward, held_out: mean scores. kl: to the reference, nats an answer (k3). entropy: nats a token, by −log π of
         what was drawn. length: tokens. cut: share of answers that did not end. distinct: share of different answers.
         coefficient: of the KL penalty. clipped: share of tokens whose ratio was clipped. value_loss: a token.
+        explained: share of the returns' variance that the values foretold.
         """
         told, sums = self.experience, self._sums
         kl = algorithm.sum_masked(algorithm.k3(told.log_ratio), told.mask).mean().item()
@@ -175,6 +176,7 @@ class Updates:
             "coefficient": self.coefficient,
             "clipped": float(sums.clipped) / sums.tokens,
             "value_loss": float(sums.value_loss) / sums.tokens,
+            "explained": algorithm.explained(told.values[told.mask], told.returns[told.mask]),
         }
         self._adapt(kl)
         if not self._warned and has_collapsed(values["distinct"], len(texts)):
