@@ -19,8 +19,7 @@ from cai_eval.contracts import JSON, Artefact, DatasetSpec, Input, Kind, PolicyS
 from cai_eval.dialogue import STOPS, Turn, exchange, render
 from cai_eval.errors import UserError
 from cai_eval.training.prompts import Prompt, read_prompts
-
-from .chain import Draft, Revision, revise, say
+from cai_eval.training.revising import Draft, Revision, revise, say
 
 SHARD = 128  #: prompts whose rows a kill can lose
 PLAIN_STOP = "\n"  #: what ends an answer to a bare question
