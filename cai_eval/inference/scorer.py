@@ -87,3 +87,29 @@ def scores_at(hidden: Tensor, last: Tensor, head: Tensor) -> Tensor:
     """hidden [rows, length, width] at each row's token `last` [rows], times head [width]; fp32 under autocast too."""
     rows = torch.arange(len(last), device=hidden.device)
     return (hidden[rows, last].float() * head.float()).sum(-1)
+
+
+class DryScorer:
+    """Stands in for a scorer while planning: gives 0 for everything, and counts what it is asked.
+
+    longest: tokens of the longest text. total: tokens of all.
+    """
+
+    def __init__(self, spec: ScorerSpec, tokenizer: Any) -> None:
+        self._spec = spec
+        self._tokenizer = tokenizer
+        self.reset()
+
+    @property
+    def spec(self) -> ScorerSpec:
+        return self._spec
+
+    def reset(self) -> None:
+        """Forget what was counted: the next numbers are those of the next item."""
+        self.longest = self.total = 0
+
+    def score_texts(self, prompts: Sequence[str], answers: Sequence[str]) -> list[float]:
+        lengths = [len(ids) for ids in answer_ids(self._tokenizer, prompts, answers)]
+        self.longest = max([self.longest, *lengths])
+        self.total += sum(lengths)
+        return [0.0] * len(lengths)

@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cai_eval import registry
-from cai_eval.contracts import Artefact, Kind, Policy, PolicySpec, Prefix, Scorer, Source, Trainer
+from cai_eval.contracts import Artefact, Kind, Policy, PolicySpec, Prefix, Scorer, ScorerSpec, Source, Trainer
 from cai_eval.errors import UserError, unknown
 from cai_eval.study.suite import Intervention, Suite
 
 if TYPE_CHECKING:
-    from cai_eval.contracts import DatasetSpec, ScorerSpec
+    from cai_eval.contracts import DatasetSpec
 
 LARGEST = "largest"
 
@@ -58,7 +58,7 @@ class Node:
     """One artefact to be had.
 
     artefact: known already for untouched models and for instant trainers upon them (`final`); for other
-    policies a preview with the right tokenizer, context and prefix but without its weights.
+    policies and scorers a preview with the right tokenizer, context and prefix but without its weights.
     """
 
     kind: Kind
@@ -258,11 +258,15 @@ class Graph:
             workshop = PlanningWorkshop(self.source, draft.seed, self.load_tokenizer)
             artefact = trainer.run(given, workshop)
             return replace(draft, artefact=artefact, final=all(node.final for node in draft.inputs.values()))
-        if draft.kind == "policy":
-            start = given.get("start", base)
-            model = start if isinstance(start, PolicySpec) else base
-            return replace(draft, artefact=replace(model, fingerprint=f"pending:{draft.hash}", prefix=Prefix()))
-        return draft
+        start, pending = given.get("start", base), f"pending:{draft.hash}"
+        model = start if isinstance(start, PolicySpec) else base
+        match draft.kind:
+            case "policy":
+                return replace(draft, artefact=replace(model, fingerprint=pending, prefix=Prefix()))
+            case "scorer":
+                return replace(draft, artefact=ScorerSpec(model.model, pending, model.parameters, model.context))
+            case "dataset":
+                return draft
 
 
 def describe(node: Node) -> dict[str, Any]:
@@ -296,5 +300,5 @@ def artefact_from_json(data: Mapping[str, Any]) -> Artefact:
         fields["prefix"] = contracts.Prefix(**{**prefix, "ids": tuple(prefix["ids"])})
         return contracts.PolicySpec(**fields)
     if data["type"] == "ScorerSpec":
-        return contracts.ScorerSpec(**fields)
+        return ScorerSpec(**fields)
     return contracts.DatasetSpec(**fields)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cai_eval import registry
-from cai_eval.contracts import Benchmark, Item, PolicySpec, Source
+from cai_eval.contracts import Artefact, Benchmark, Item, PolicySpec, ScorerSpec, Source
 from cai_eval.errors import UserError
 from cai_eval.study.graph import Graph, Node, blame, digest
 from cai_eval.study.lengths import Ruler
@@ -209,19 +209,18 @@ class _Planner:
         if len(set(ids)) < len(ids):
             raise UserError(f"benchmark {name!r} gives two items one id, {max(ids, key=ids.count)!r}: mend its items.")
         self.ruler = Ruler(self.benchmark, self.asked, graph.load_tokenizer)
-        self.policies = [name for name in interventions if graph.node(name, 0, {}).kind == "policy"]
+        self.policies, self.scorers = (
+            [name for name in interventions if graph.node(name, 0, {}).kind == kind and kind in self.benchmark.accepts]
+            for kind in ("policy", "scorer")
+        )
         self.skipped: list[Skipped] = []
         self.notes: list[str] = []
 
     def cells(self, settings: Mapping[str, Any]) -> Iterator[Cell]:
-        kept = self.asked
-        choice: dict[str, int] = {}
-        left_out: set[str] = set()
-        if "policy" in self.benchmark.accepts and self.policies:
-            kept = self.fitting()
-            if not kept:
-                return
-            choice, left_out = self.choice(kept)
+        kept = self.fitting() if self.policies or self.scorers else []
+        if not kept:
+            return
+        choice, left_out = self.choice(kept)
         excluded = tuple(sorted({item.id for item in self.asked} - {item.id for item in kept}))
         identity = {
             "benchmark": self.part.benchmark,
@@ -231,12 +230,10 @@ class _Planner:
             **settings,
         }
         for intervention in self.interventions:
-            if intervention in left_out:
+            if intervention in left_out or intervention not in (*self.policies, *self.scorers):
                 continue
             for position, base in enumerate(self.bases):
                 for run, node in enumerate(self.runs(intervention, position, choice)):
-                    if node.kind not in self.benchmark.accepts:
-                        continue
                     yield Cell(
                         rung=base.label,
                         parameters=base.policy.parameters,
@@ -248,7 +245,7 @@ class _Planner:
                         node=node,
                         items=tuple(kept),
                         excluded=excluded,
-                        tokens=self.ruler.total(node, kept) if node.kind == "policy" else 0,
+                        tokens=self.ruler.total(node, kept),
                         hash=digest({"node": node.hash, **identity}),
                     )
 
@@ -261,24 +258,26 @@ class _Planner:
         return list(nodes.values())
 
     def fitting(self) -> list[Item]:
-        """The items that fit every rung's context without a prefix, in each format that the study uses.
+        """The items that fit every rung's context without a prefix, in each format that the study uses, and scorers'.
 
         Where there is none, the benchmark is left out.
         """
         formats = sorted({self.graph.node(name, 0, {}).policy.format for name in self.policies})
-        bare = [replace(base.policy, format=form) for base in self.bases for form in formats]
+        bare: list[Artefact | None] = [replace(base.policy, format=form) for base in self.bases for form in formats]
+        bare += [self.graph.node(name, rung, {}).artefact for name in self.scorers for rung in range(len(self.bases))]
+        specs = [spec for spec in bare if isinstance(spec, PolicySpec | ScorerSpec)]
         over = {
-            item.id: max(self.ruler.lengths(spec)[item.id].longest - spec.context for spec in bare)
+            item.id: max(self.ruler.lengths(spec)[item.id].longest - spec.context for spec in specs)
             for item in self.asked
         }
         kept = [item for item in self.asked if over[item.id] <= 0]
-        room = min(spec.context for spec in bare)
+        room = min(spec.context for spec in specs)
         if not kept:
             reason = (
                 f"no item of {self.name!r} fits in every model's context "
                 f"(the smallest has {room:,} tokens, {min(over.values()):,} too few)"
             )
-            self.skipped += [Skipped(name, self.name, reason) for name in self.interventions]
+            self.skipped += [Skipped(name, self.name, reason) for name in (*self.policies, *self.scorers)]
         elif len(kept) < len(self.asked):
             self.notes.append(
                 f"{self.name}: {len(self.asked) - len(kept)} of {len(self.asked)} items do not fit in every model's "
