@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeFl
 
 from cai_eval.constitution import Constitution, load_constitution, seal
 from cai_eval.constitution.prompting import with_examples
-from cai_eval.contracts import JSON, Artefact, DatasetSpec, Input, Kind, PolicySpec, Sampling, Workshop
+from cai_eval.contracts import JSON, Artefact, Input, Kind, Policy, PolicySpec, Sampling, Workshop
 from cai_eval.dialogue import STOPS, Turn, exchange, render
 from cai_eval.errors import UserError
 from cai_eval.training.prompts import Prompt, read_prompts
@@ -71,63 +71,42 @@ class CritiqueRevision:
         return (self.config.model_dump(),)
 
     def run(self, inputs: Mapping[str, Artefact], workshop: Workshop) -> Artefact:
-        """Answers first, then revisions, so that one model is in use at a time; both in shards.
+        """All answers before all revisions, so that one model is in use at a time; both in shards.
 
-        Raises UserError for prompts that cannot be had, too few principles, and where nothing at all came out.
+        Raises UserError for prompts that cannot be had, too few principles, and where no row came out.
         """
         from cai_eval.training.shards import make_dataset
 
-        config, constitution = self.config, self._constitution()
         sampler, critic = inputs["sampler"], inputs["critic"]
         assert isinstance(sampler, PolicySpec)
         assert isinstance(critic, PolicySpec)
-        asked = self._asked(workshop)
-
-        def answer(places: range) -> list[dict[str, JSON]]:
-            policy = workshop.policy(sampler)
-            some = [asked[place] for place in places]
-            prompts = [exchange(each.prompt.text, policy.format) for each in some]
-            stop = STOPS if policy.format == "dialogue" else (PLAIN_STOP,)
-            keys = [f"{workshop.seed}/answer/{each.id}" for each in some]
-            said = say(policy, prompts, self._sampling(stop), keys)
-            return [{"id": each.id, "answer": text} for each, text in zip(some, said, strict=True)]
-
+        constitution, asked = self._constitution(), self._asked(workshop)
         answers = make_dataset(
             workshop.directory / "answers",
             "answers",
             len(asked),
             SHARD,
-            answer,
+            lambda places: self._answers(workshop.policy(sampler), workshop.seed, [asked[i] for i in places]),
             lambda done, total: workshop.progress(done, 2 * total, "answers"),
         )
-        answered = [str(row["answer"]) for row in workshop.rows(answers)]
-
-        def revisions(places: range) -> list[dict[str, JSON]]:
-            drafts = {p: Draft(asked[p].id, asked[p].prompt.text, answered[p]) for p in places if answered[p]}
-            revised = [place for place in drafts if asked[place].revised and config.rounds]
-            chains = revise(
-                workshop.policy(critic),
-                constitution,
-                [drafts[place] for place in revised],
-                config.rounds,
-                self._sampling(constitution.templates.stop),
-                workshop.seed,
-                direct=config.direct,
-            )
-            of = dict(zip(revised, chains, strict=True))
-            return [
-                row for place, draft in drafts.items() for row in rows(draft, asked[place].prompt.kind, of.get(place))
-            ]
-
+        answered = [(one, str(row["answer"])) for one, row in zip(asked, workshop.rows(answers), strict=True)]
         made = make_dataset(
             workshop.directory,
             "revisions",
             len(asked),
             SHARD,
-            revisions,
+            lambda places: self._rows(
+                workshop.policy(critic), constitution, workshop.seed, [answered[i] for i in places]
+            ),
             lambda done, total: workshop.progress(total + done, 2 * total, "revisions"),
         )
-        self._report(made, asked, workshop)
+        wanted = sum(self.config.rounds if one.revised else 1 for one in asked)
+        if not made.rows:
+            raise UserError(
+                f"all {wanted:,} rows of {self.name} were dropped, as answers or revisions were empty, no turn of a "
+                "dialogue or too long for the context: lower 'examples', 'rounds' or 'max_tokens', or other models."
+            )
+        workshop.progress(2 * len(asked), 2 * len(asked), f"{wanted - made.rows:,} of {wanted:,} rows dropped")
         return made
 
     def _constitution(self) -> Constitution:
@@ -144,61 +123,58 @@ class CritiqueRevision:
     def _asked(self, workshop: Workshop) -> list[Asked]:
         config = self.config
         red = read_prompts(workshop.source, config.prompts, config.count, workshop.seed)
-        helpful = (
-            read_prompts(workshop.source, config.helpful_prompts, config.helpful_count, workshop.seed)
-            if config.helpful_count
-            else []
+        asked = [Asked(prompt.id, prompt, revised=config.rounds > 0) for prompt in red]
+        if config.helpful_count:
+            for prompt in read_prompts(workshop.source, config.helpful_prompts, config.helpful_count, workshop.seed):
+                samples = range(config.helpful_samples)
+                asked += [Asked(f"{prompt.id}/sample {number}", prompt, revised=False) for number in samples]
+        return asked
+
+    def _answers(self, sampler: Policy, seed: int, asked: Sequence[Asked]) -> list[dict[str, JSON]]:
+        prompts = [exchange(one.prompt.text, sampler.format) for one in asked]
+        stop = STOPS if sampler.format == "dialogue" else (PLAIN_STOP,)
+        said = say(sampler, prompts, self._sampling(stop), [f"{seed}/answer/{one.id}" for one in asked])
+        return [{"id": one.id, "answer": text} for one, text in zip(asked, said, strict=True)]
+
+    def _rows(
+        self, critic: Policy, constitution: Constitution, seed: int, answered: Sequence[tuple[Asked, str]]
+    ) -> list[dict[str, JSON]]:
+        """The rows of some answers, of which an empty one has none."""
+        drafts = [(one, Draft(one.id, one.prompt.text, answer)) for one, answer in answered if answer]
+        chains = revise(
+            critic,
+            constitution,
+            [draft for one, draft in drafts if one.revised],
+            self.config.rounds,
+            self._sampling(constitution.templates.stop),
+            seed,
+            direct=self.config.direct,
         )
+        left = iter(chains)
         return [
-            *(Asked(prompt.id, prompt, True) for prompt in red),
-            *(
-                Asked(f"{prompt.id}/sample {number}", prompt, False)
-                for prompt in helpful
-                for number in range(config.helpful_samples)
-            ),
+            row(draft, one.prompt.kind, revision)
+            for one, draft in drafts
+            for revision in (next(left) if one.revised else [None])
         ]
 
     def _sampling(self, stop: Sequence[str]) -> Sampling:
         return Sampling(self.config.max_tokens, temperature=self.config.temperature, stop=tuple(stop))
 
-    def _report(self, made: DatasetSpec, asked: Sequence[Asked], workshop: Workshop) -> None:
-        """Say how many rows were dropped. Raises UserError where all were."""
-        if not made.rows:
-            raise UserError(
-                f"{self.name} made no row: every answer or revision was empty, no turn of a dialogue or too long for "
-                "the context; lower 'examples', 'rounds' or 'max_tokens', or choose a larger model."
-            )
-        wanted = sum(max(1, self.config.rounds) if each.revised else 1 for each in asked)
-        workshop.progress(2 * len(asked), 2 * len(asked), f"{wanted - made.rows:,} of {wanted:,} rows dropped")
 
-
-def rows(draft: Draft, kind: str, revisions: Sequence[Revision] | None) -> list[dict[str, JSON]]:
-    """A row for each revision, with all that led to it; where none was asked for, the draft's own."""
-    if revisions is None:
-        return [_row(draft, kind, 0, draft.answer, ())]
-    return [
-        _row(
-            draft,
-            kind,
-            revision.round,
-            revision.text,
-            [
-                {"principle": step.principle.id, "critique": step.critique, "revision": step.revision}
-                for step in revision.steps
-            ],
-        )
-        for revision in revisions
-    ]
-
-
-def _row(draft: Draft, kind: str, round: int, text: str, chain: Sequence[Mapping[str, str]]) -> dict[str, JSON]:
+def row(draft: Draft, kind: str, revision: Revision | None = None) -> dict[str, JSON]:
+    """A dialogue to learn from, the draft's own or the revised one, with all that led to it."""
+    steps = revision.steps if revision else ()
+    text = revision.text if revision else draft.answer
+    number = revision.round if revision else 0
     return {
-        "id": f"{draft.id}/round {round}",
+        "id": f"{draft.id}/round {number}",
         "kind": kind,
-        "round": round,
+        "round": number,
         "text": render([Turn("Human", draft.prompt), Turn("Assistant", text)]),
-        "principles": [step["principle"] for step in chain],
-        "chain": list(chain),
+        "principles": [step.principle.id for step in steps],
+        "chain": [
+            {"principle": step.principle.id, "critique": step.critique, "revision": step.revision} for step in steps
+        ],
         "prompt": draft.prompt,
         "answer": draft.answer,
     }
