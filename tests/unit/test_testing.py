@@ -441,7 +441,7 @@ def few(name: str, source: PublishedSource, rows: int) -> RowsSource:
 
 #: benchmarks of other sources, and trainers that need more than a toy to start from, are checked in their own tests
 ELSEWHERE = {
-    *("answers", "lm-eval", "calibration", "p-true", "code"),
+    *("answers", "revisions", "lm-eval", "calibration", "p-true", "code"),
     *("context-distillation", "fine-tune", "rows", "ppo", "ppo-snapshot"),
 }
 
