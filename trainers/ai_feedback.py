@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 
 from cai_eval.constitution import Constitution, Principle, load_constitution, seal
-from cai_eval.constitution.prompting import comparison_prompt, reasoning_prompt, verdict_prompt
+from cai_eval.constitution.prompting import comparison_prompt, reasoning_prompt, verdict_prompt, with_examples
 from cai_eval.contracts import JSON, Artefact, ContextTooLong, Input, Kind, Policy, PolicySpec, Sampling, Workshop
 from cai_eval.errors import UserError
 from cai_eval.feedback import Question, Shown, Verdict, clamp, compare, preference, shown
@@ -46,6 +46,7 @@ class AIFeedback:
         constitution: Annotated[str, AfterValidator(seal)] = Field(
             "harmlessness", description="a name, a YAML file or a folder of released JSON", validate_default=True
         )
+        examples: NonNegativeInt = Field(100, description="shown before each comparison, at most")
         principles: PositiveInt = Field(1, description="drawn for each pair; their probabilities are averaged")
         prompts: str = Field("red-team-prompts", description="the set that the sampler answers")
         count: PositiveInt = Field(1024, description="prompts; all where there are fewer")
@@ -74,7 +75,7 @@ class AIFeedback:
         config, sampler, feedback = self.config, inputs["sampler"], inputs["feedback"]
         assert isinstance(sampler, PolicySpec)
         assert isinstance(feedback, PolicySpec)
-        constitution = load_constitution(config.constitution)
+        constitution = with_examples(load_constitution(config.constitution), config.examples)
         there = len(constitution.comparing)
         if config.principles > there:
             raise UserError(

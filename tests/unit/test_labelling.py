@@ -223,7 +223,7 @@ def test_labels_are_hard_and_garbled_answers_never_win(tmp_path):
 
 @pytest.mark.parametrize("temperature", [0.5, 2.0])
 def test_the_noise_has_its_temperature(tmp_path, temperature):
-    rows = preference_labels(Workshop(tmp_path, JudgingSource()), temperature=temperature, pairs=20)
+    rows = preference_labels(Workshop(tmp_path, JudgingSource()), temperature=temperature, pairs=8)
     pairs = [(row, {row["first"], row["second"]}) for row in rows]
     close = [row for row, both in pairs if both == {ANSWERS[1], ANSWERS[2]}]  # grades 2 and 3: utilities −2 and −3
     right = sum((row["first"] == ANSWERS[1]) == (row["label"] == 1) for row in close) / len(close)
