@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
-from cai_eval.constitution import Constitution, Step
-from cai_eval.constitution.prompting import critique_prompt, revision_prompt
+from cai_eval.constitution import Constitution, Step, load_constitution
+from cai_eval.constitution.prompting import critique_prompt, revision_prompt, with_examples
 from cai_eval.contracts import Policy, Sampling
 from cai_eval.dialogue import Turn, awaiting_reply
+from cai_eval.errors import UserError
 from cai_eval.training.prompts import is_one_turn
 
 
@@ -32,6 +33,21 @@ class Revision:
     @property
     def text(self) -> str:
         return self.steps[-1].revision
+
+
+def to_revise_by(name: str, principles: int, examples: int) -> Constitution:
+    """A constitution with the first so many of its principles that answers are revised by (0: all of these).
+
+    examples: shown before each critique and revision, at most. Raises UserError where there are too few principles.
+    """
+    constitution = with_examples(load_constitution(name), examples)
+    there = constitution.revising
+    if max(principles, 1) > len(there):
+        raise UserError(
+            f"{name} has {len(there)} principles to revise by and {max(principles, 1)} are wanted: lower 'principles' "
+            "or choose another constitution."
+        )
+    return replace(constitution, principles=there[: principles or None])
 
 
 def revise(

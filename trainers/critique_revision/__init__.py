@@ -8,21 +8,19 @@ from the rows stays helpful. Every revision is a row that holds all that led to 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
 
-from cai_eval.constitution import Constitution, load_constitution, seal
-from cai_eval.constitution.prompting import with_examples
+from cai_eval.constitution import Constitution, seal
 from cai_eval.contracts import JSON, Artefact, Input, Kind, Policy, PolicySpec, Sampling, Workshop
 from cai_eval.dialogue import STOPS, Turn, exchange, render
 from cai_eval.errors import UserError
 from cai_eval.training.prompts import Prompt, read_prompts
-from cai_eval.training.revising import Draft, Revision, revise, say
+from cai_eval.training.revising import Draft, Revision, revise, say, to_revise_by
 
 SHARD = 128  #: prompts whose rows a kill can lose
-PLAIN_STOP = "\n"  #: what ends an answer to a bare question
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,8 @@ class CritiqueRevision:
         sampler, critic = inputs["sampler"], inputs["critic"]
         assert isinstance(sampler, PolicySpec)
         assert isinstance(critic, PolicySpec)
-        constitution, asked = self._constitution(), self._asked(workshop)
+        config, asked = self.config, self._asked(workshop)
+        constitution = to_revise_by(config.constitution, config.principles, config.examples)
         answers = make_dataset(
             workshop.directory / "answers",
             "answers",
@@ -100,7 +99,7 @@ class CritiqueRevision:
             ),
             lambda done, total: workshop.progress(total + done, 2 * total, "revisions"),
         )
-        wanted = sum(self.config.rounds if one.revised else 1 for one in asked)
+        wanted = sum(config.rounds if one.revised else 1 for one in asked)
         if not made.rows:
             raise UserError(
                 f"all {wanted:,} rows of {self.name} were dropped, as answers or revisions were empty, no turn of a "
@@ -108,17 +107,6 @@ class CritiqueRevision:
             )
         workshop.progress(2 * len(asked), 2 * len(asked), f"{wanted - made.rows:,} of {wanted:,} rows dropped")
         return made
-
-    def _constitution(self) -> Constitution:
-        """With as many principles for revisions, and examples, as are wanted."""
-        constitution = with_examples(load_constitution(self.config.constitution), self.config.examples)
-        wanted, there = self.config.principles, constitution.revising
-        if max(wanted, 1) > len(there):
-            raise UserError(
-                f"{self.config.constitution} has {len(there)} principles to revise by and {self.name} needs "
-                f"{max(wanted, 1)}: lower 'principles' or choose another constitution."
-            )
-        return replace(constitution, principles=there[: wanted or None])
 
     def _asked(self, workshop: Workshop) -> list[Asked]:
         config = self.config
@@ -131,9 +119,9 @@ class CritiqueRevision:
         return asked
 
     def _answers(self, sampler: Policy, seed: int, asked: Sequence[Asked]) -> list[dict[str, JSON]]:
-        prompts = [exchange(one.prompt.text, sampler.format) for one in asked]
-        stop = STOPS if sampler.format == "dialogue" else (PLAIN_STOP,)
-        said = say(sampler, prompts, self._sampling(stop), [f"{seed}/answer/{one.id}" for one in asked])
+        """What the sampler says in a dialogue, whatever its format."""
+        prompts = [exchange(one.prompt.text, "dialogue") for one in asked]
+        said = say(sampler, prompts, self._sampling(STOPS), [f"{seed}/answer/{one.id}" for one in asked])
         return [{"id": one.id, "answer": text} for one, text in zip(asked, said, strict=True)]
 
     def _rows(
