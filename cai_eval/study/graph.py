@@ -149,6 +149,8 @@ class Graph:
         self.load_tokenizer = load_tokenizer
         self.seed = seed
         self._made: dict[str, Node] = {}
+        self._known: dict[tuple[Any, ...], Node] = {}
+        self._settled: dict[str, dict[str, int]] = {}
 
     def base(self, rung: int) -> Node:
         """The untouched model of a rung."""
@@ -184,6 +186,12 @@ class Graph:
         choice: intervention → index into its alternatives (0 where absent). run: which training seed.
         What is trained is trained once, whatever a benchmark leaves room for: below it the choice is `settled`.
         """
+        asked = (intervention, rung, *sorted(choice.items()), run)
+        if asked not in self._known:  # a chain of ten trainings refers to its first ones a thousand times
+            self._known[asked] = self._node(intervention, rung, choice, run)
+        return self._known[asked]
+
+    def _node(self, intervention: str, rung: int, choice: Mapping[str, int], run: int) -> Node:
         part = self.part(intervention)
         trainer: Trainer = registry.create("trainers", part.trainer, part.config)
         with blame(f"intervention {intervention!r}"):
@@ -208,6 +216,8 @@ class Graph:
 
     def settled(self, intervention: str) -> dict[str, int]:
         """Below a trained node: the first alternative whose prefix leaves half of every context free."""
+        if intervention in self._settled:
+            return self._settled[intervention]
         choice: dict[str, int] = {}
         for name in self.lineage(intervention)[:-1]:
             for index in range(len(self.alternatives(name))):
@@ -216,6 +226,7 @@ class Graph:
                 specs = [node.policy for node in nodes if node.kind == "policy"]
                 if all(2 * len(spec.prefix.ids) <= spec.context for spec in specs):
                     break
+        self._settled[intervention] = choice
         return choice
 
     def part(self, intervention: str) -> Intervention:
