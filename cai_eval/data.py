@@ -53,6 +53,10 @@ class PublishedSource:
         """None: nobody knows the best possible score on published data."""
         return None
 
+    def judge(self, prompt: str, answer: str) -> Mapping[str, float] | None:
+        """None: published prompts need people, or a preference model, to judge what is answered to them."""
+        return None
+
 
 def read(source: Source, data: Published, parse: Callable[[Row], T]) -> list[T]:
     """`parse` of every row; a row that lacks what `parse` needs raises UserError with its number."""

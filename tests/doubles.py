@@ -107,7 +107,7 @@ class SLCAI(PolicyTraining):
 class AIFeedback(Training):
     """Two samples a prompt, and which one the feedback model finds more probable: rows {prompt, chosen, rejected}."""
 
-    name: ClassVar[str] = "ai-feedback"
+    name: ClassVar[str] = "double-feedback"
     title: ClassVar[str] = "AI feedback"
     inputs: ClassVar[Mapping[str, Input]] = {
         "sampler": Input("policy", "sl-cai"),
@@ -134,11 +134,11 @@ class AIFeedback(Training):
 class PreferenceModel(Training):
     """A scorer from comparisons."""
 
-    name: ClassVar[str] = "preference-model"
+    name: ClassVar[str] = "double-preferences"
     title: ClassVar[str] = "Preference model"
     inputs: ClassVar[Mapping[str, Input]] = {
         "start": Input("policy"),
-        "comparisons": Input("dataset", "ai-feedback"),
+        "comparisons": Input("dataset", "double-feedback"),
     }
     output: ClassVar[Kind] = "scorer"
 
@@ -158,7 +158,7 @@ class RLCAI(PolicyTraining):
     inputs: ClassVar[Mapping[str, Input]] = {
         "start": Input("policy", "sl-cai"),
         "reference": Input("policy", "sl-cai"),
-        "reward": Input("scorer", "preference-model"),
+        "reward": Input("scorer", "double-preferences"),
     }
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from cai_eval.contracts import JSON, Artefact, DatasetSpec, Input, Kind, PolicySpec, Workshop
+from cai_eval.contracts import JSON, Artefact, DatasetSpec, Format, Input, Kind, PolicySpec, Workshop
 from cai_eval.errors import UserError
 
 if TYPE_CHECKING:
@@ -61,24 +61,28 @@ class FineTune:
 
         start, config = inputs["start"], self.config
         assert isinstance(start, PolicySpec)
+        examples, format = self._examples(start, inputs, workshop)
         return train_policy(
             start,
             workshop,
-            example_batches(self._examples(start, inputs, workshop), config.rows, workshop.seed),
+            example_batches(examples, config.rows, workshop.seed),
             causal_lm,
             Optimisation(config.steps, config.rate, config.warmup, precision=config.precision, seed=workshop.seed),
-            format="dialogue",
+            format=format,
             lora=LoRA(config.lora_rank, 2 * config.lora_rank) if config.lora_rank else None,
         )
 
-    def _examples(self, start: PolicySpec, inputs: Mapping[str, Artefact], workshop: Workshop) -> list[Example]:
+    def _examples(
+        self, start: PolicySpec, inputs: Mapping[str, Artefact], workshop: Workshop
+    ) -> tuple[list[Example], Format]:
+        """What is learnt, and in which format the learner is to be asked."""
         from cai_eval.training.data import conversations, dialogue_examples, text_examples
 
         tokenizer = workshop.tokenizer(start)
         match inputs:
             case {"dialogues": DatasetSpec() as dialogues}:
-                return dialogue_examples(tokenizer, conversations(workshop.rows(dialogues)), start.context)
-            case {"prompt": PolicySpec(prefix=prefix)} if prefix.text:
-                return text_examples(tokenizer, [prefix.text], min(self.config.tokens, start.context))
+                return dialogue_examples(tokenizer, conversations(workshop.rows(dialogues)), start.context), "dialogue"
+            case {"prompt": PolicySpec(prefix=prefix, format=format)} if prefix.text:
+                return text_examples(tokenizer, [prefix.text], min(self.config.tokens, start.context)), format
             case _:
                 raise UserError(f"{self.name} has nothing to learn: name its input 'dialogues', or a prompted policy.")

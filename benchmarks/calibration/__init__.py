@@ -1,8 +1,9 @@
 """Do probabilities come true? Lettered questions, and verdicts on proposed answers (Kadavath et al. 2022, §3).
 
 A question and its options stand in one text, and the probability of an option is that of its letter, normalised over
-the letters. `calibration:mmlu` and `calibration:truthfulqa` read published data, `calibration:facts` a laboratory's,
-in which it is planted how often texts give each answer. Three forms:
+the letters. `calibration:mmlu`, `:arc-easy`, `:arc-challenge` and `:truthfulqa` read published data,
+`calibration:lm-eval:piqa` asks the questions of any multiple-choice task of lm-eval, `calibration:facts` those of a
+laboratory, in which it is planted how often texts give each answer. Three forms:
 
 - *lettered*: the options as they are.
 - *none-of-the-above*: that stands in place of the last option (§3.2).
@@ -32,8 +33,19 @@ from cai_eval.lettered import Asked, label
 from cai_eval.scoring import score_items, share_of_best
 from cai_eval.statistics.calibration import log_chances
 
-from . import questions
-from .questions import FACTS, MMLU, SUBJECTS, TRUTHFULQA, Question
+from .questions import (
+    ARC,
+    FACTS,
+    HARNESS,
+    MMLU,
+    SETS,
+    SUBJECTS,
+    TRUTHFULQA,
+    Question,
+    questions,
+    with_none,
+    without_none,
+)
 
 Form = Literal["lettered", "none-of-the-above", "true-false"]
 
@@ -45,7 +57,7 @@ class Calibration:
     version: ClassVar[str] = "1"
     title: ClassVar[str] = "Calibration of lettered answers"
     argument: ClassVar[str] = "questions"
-    data: ClassVar[tuple[Published, ...]] = (FACTS, TRUTHFULQA, *MMLU)
+    data: ClassVar[tuple[Published, ...]] = (FACTS, TRUTHFULQA, *ARC.values(), *MMLU)
     accepts: ClassVar[frozenset[Kind]] = frozenset({"policy"})
 
     class Config(BaseModel, frozen=True, extra="forbid"):
@@ -55,11 +67,18 @@ class Calibration:
         subjects: of MMLU.
         """
 
-        questions: Literal["facts", "truthfulqa", "mmlu"] = "facts"
+        questions: str = "facts"
         form: Form = "lettered"
         shots: int = Field(default=0, ge=0)
         temperature: float = Field(default=1.0, gt=0)
         subjects: tuple[str, ...] = SUBJECTS
+
+        @field_validator("questions")
+        @classmethod
+        def _there(cls, questions: str) -> str:
+            if questions not in SETS and not questions.startswith(HARNESS):
+                raise ValueError(f"should be one of {', '.join(SETS)} or {HARNESS}TASK, not {questions!r}")
+            return questions
 
         @field_validator("subjects")
         @classmethod
@@ -83,18 +102,13 @@ class Calibration:
 
     def items(self, source: Source) -> list[Item]:
         make = true_false if self.config.form == "true-false" else choice
-        items = [item for question in self._questions(source) for item in make(question)]
+        choose = with_none if self.config.form == "none-of-the-above" else without_none
+        found = choose(questions(self.config.questions, source, self.config.subjects))
+        items = [item for question in found for item in make(question)]
         names = distinct(item.id for item in items)  # MMLU repeats a few questions
         return with_examples(
             [replace(item, id=name) for item, name in zip(items, names, strict=True)], self.config.shots
         )
-
-    def _questions(self, source: Source) -> list[Question]:
-        if self.config.questions == "mmlu":
-            found = questions.mmlu(source, self.config.subjects)
-        else:
-            found = {"facts": questions.facts, "truthfulqa": questions.truthfulqa}[self.config.questions](source)
-        return (questions.with_none if self.config.form == "none-of-the-above" else questions.without_none)(found)
 
     def evaluate(self, subject: Policy | Scorer, items: Sequence[Item]) -> Iterator[Record]:
         assert isinstance(subject, Policy)

@@ -1,4 +1,4 @@
-"""Questions with options, of which one is right: from MMLU, TruthfulQA, or a laboratory's facts."""
+"""Questions with options, of which one is right: MMLU, ARC, TruthfulQA, a task of lm-eval, a laboratory's facts."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from random import Random
+from string import ascii_uppercase
+from typing import Any
 
 from cai_eval.contracts import Published, Source
 from cai_eval.data import Row, item_id, read
+from cai_eval.errors import UserError
 from cai_eval.lettered import NONE_OF_THE_ABOVE
 
 SUBJECTS = tuple((files(__package__) / "mmlu.txt").read_text(encoding="utf-8").split())  #: of MMLU
@@ -34,6 +37,18 @@ MMLU = tuple(
     )
     for subject in SUBJECTS
 )
+ARC = {
+    f"arc-{name.lower()}": Published(
+        name=f"arc-{name.lower()}",
+        file=f"ARC-{name}/ARC-{name}-Test.jsonl",
+        hub=("allenai/ai2_arc", f"ARC-{name}", "test"),
+        source="https://allenai.org/data/arc",
+        licence="CC-BY-SA-4.0",
+    )
+    for name in ("Easy", "Challenge")
+}
+HARNESS = "lm-eval:"  #: stands before the name of a task of lm-eval
+SETS = ("facts", "truthfulqa", "mmlu", *ARC)
 
 
 @dataclass(frozen=True)
@@ -62,6 +77,17 @@ class Question:
         return bool(self.planted) and self.options[-1] == NONE_OF_THE_ABOVE
 
 
+def questions(name: str, source: Source, subjects: Sequence[str] = SUBJECTS) -> list[Question]:
+    """One of the SETS, or what a task of lm-eval asks ("lm-eval:piqa"). Raises UserError where it cannot be had."""
+    if name.startswith(HARNESS):
+        return harness(name.removeprefix(HARNESS))
+    if name in ARC:
+        return read(source, ARC[name], _arc)
+    if name == "mmlu":
+        return mmlu(source, subjects)
+    return truthfulqa(source) if name == "truthfulqa" else facts(source)
+
+
 def facts(source: Source) -> list[Question]:
     """A laboratory's; the category is the family of the fact."""
     return read(source, FACTS, _fact)
@@ -75,6 +101,34 @@ def truthfulqa(source: Source) -> list[Question]:
 def mmlu(source: Source, subjects: Sequence[str] = SUBJECTS) -> list[Question]:
     """The subjects in a row, each a category."""
     return [question for subject in subjects for question in _subject(source, MMLU[SUBJECTS.index(subject)])]
+
+
+def harness(name: str) -> list[Question]:
+    """Those of a multiple-choice task of lm-eval, from its own data set; of a group, each task is a category.
+
+    The text is what the task asks, without the words that say where question and answer begin. Raises UserError for
+    a task of another kind.
+    """
+    from cai_eval.inference.lm_eval_tasks import load_tasks
+
+    tasks = load_tasks(name)
+    found = []
+    for category, task in tasks.items():
+        if task.OUTPUT_TYPE != "multiple_choice" or task.multiple_input:
+            raise UserError(f"lm-eval task {category!r} has no options to letter: take one of multiple choice.")
+        try:
+            found += [_of_task(task, document, category if len(tasks) > 1 else "") for document in task.eval_docs]
+        except (KeyError, IndexError, TypeError, ValueError) as error:
+            raise UserError(
+                f"lm-eval task {category!r} does not ask for one of its options ({type(error).__name__}: {error}): "
+                "take another."
+            ) from error
+    if all(set(question.options) <= set(ascii_uppercase) for question in found):
+        raise UserError(
+            f"lm-eval task {name!r} letters its options itself, in words of its own: measure it as benchmark "
+            f"'lm-eval:{name}', or take a task whose options are texts."
+        )
+    return found
 
 
 def with_none(questions: Sequence[Question]) -> list[Question]:
@@ -108,6 +162,24 @@ def _truthfulqa(row: Row) -> Question:
     options = sorted(targets)
     Random(text).shuffle(options)
     return _question(text, options, [targets[option] for option in options].index(1), "")
+
+
+def _arc(row: Row) -> Question:
+    text, choices = row["question"], row.get("choices")
+    if choices:  # the hub's form
+        options, labels = choices["text"], choices["label"]
+    else:
+        text, choices = text["stem"], text["choices"]
+        options, labels = ([choice[key] for choice in choices] for key in ("text", "label"))
+    return _question(text, options, labels.index(row["answerKey"]), "")
+
+
+def _of_task(task: Any, document: Any, category: str) -> Question:
+    options, target = [str(option) for option in task.doc_to_choice(document)], task.doc_to_target(document)
+    text = str(task.doc_to_text(document)).strip()
+    for opening, end in (("Question:", "Answer:"), ("Q:", "A:")):
+        text = text.removeprefix(opening).removesuffix(end).strip()
+    return _question(text, options, options.index(target) if isinstance(target, str) else int(target), category)
 
 
 def _subject(source: Source, data: Published) -> list[Question]:

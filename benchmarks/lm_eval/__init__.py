@@ -19,10 +19,11 @@ from pydantic import BaseModel, Field
 from cai_eval.contracts import Item, Kind, Metric, Policy, Published, Record, Scorer, Source
 from cai_eval.data import distinct, item_id
 from cai_eval.errors import UserError
+from cai_eval.inference.lm_eval_tasks import load_tasks
 from cai_eval.scoring import put_items
 
 from .scores import judge, metrics
-from .tasks import FEWSHOT_SEED, context, load_tasks, requests, shared_context
+from .tasks import FEWSHOT_SEED, context, requests, shared_context
 
 
 class LMEval:

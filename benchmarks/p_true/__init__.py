@@ -60,7 +60,7 @@ class PTrue:
     """See the module."""
 
     name: ClassVar[str] = "p-true"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     title: ClassVar[str] = "P(True) of a policy's own answers"
     argument: ClassVar[str] = "questions"
     data: ClassVar[tuple[Published, ...]] = tuple(DATA.values())
@@ -111,11 +111,11 @@ class PTrue:
             return [item]
 
         def answer(asked: Sequence[Item]) -> list[Judged]:
-            return self.judged(policy, asked)
+            return self.verdicts(policy, asked)
 
         return put_items(items, ask, answer, lambda item, _, judged: record(item, judged[0]))
 
-    def judged(self, policy: Policy, items: Sequence[Item]) -> list[Judged]:
+    def verdicts(self, policy: Policy, items: Sequence[Item]) -> list[Judged]:
         """An answer to each item, the other answers beside it, and the verdict on it."""
         sampling = Sampling(self.config.max_tokens, 1 + self.config.guesses, temperature=1.0, stop=("\n",))
         contexts = [answering(item, policy) for item in items]
@@ -139,14 +139,12 @@ class Judged:
 
 
 def record(item: Item, judged: Judged) -> Record:
-    """Record of one question from an answer to it and the verdict on that. Raises NotScored."""
+    """Record of one question from an answer to it (none is a wrong one) and the verdict on that. Raises NotScored."""
     proposed, totals = judged.texts[0], [letter.total for letter in judged.verdict]
-    if not proposed:
-        raise NotScored("the answer is empty")
     if not np.isfinite(totals).all():
         raise NotScored("a log-probability is not a finite number")
     p_true = float(np.exp(log_chances(totals))[0])
-    correct = float(normal(proposed) in {normal(answer) for answer in item.data["answers"]})
+    correct = float(normal(proposed) in {normal(answer) for answer in item.data["answers"]} - {""})
     scores = {"brier": (p_true - correct) ** 2, "p_true": p_true, "accuracy": correct}
     if p_true > KEPT:
         scores["accuracy_kept"] = correct

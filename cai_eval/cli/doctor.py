@@ -30,14 +30,25 @@ def command() -> int:
     used = sum(path.stat().st_size for path in cache.rglob("*") if path.is_file()) if cache.exists() else 0
     free = shutil.disk_usage(cache if cache.exists() else Path.home()).free
     click.echo(f"cache: {used / 2**20:,.0f} MiB of models and answers; {free / 2**30:,.0f} GiB free beside it")
-    broken = 0
-    for group in registry.GROUPS:
-        for plugin in registry.describe(group):
-            if plugin.problem:
-                broken += 1
-                click.echo(f"broken: {plugin.problem}")
-    click.echo("all plug-ins load" if not broken else f"{broken} plug-ins do not load")
-    return 1 if broken else 0
+    plugins = [plugin.problem for group in registry.GROUPS for plugin in registry.describe(group) if plugin.problem]
+    constitutions = list(_constitutions())
+    for what, broken in (("plug-ins", plugins), ("constitutions", constitutions)):
+        for problem in broken:
+            click.echo(f"broken: {problem}")
+        click.echo(f"{len(broken)} {what} do not load" if broken else f"all {what} load")
+    return 1 if plugins or constitutions else 0
+
+
+def _constitutions() -> Iterator[str]:
+    """What is wrong with the shipped constitutions."""
+    from cai_eval.constitution import load_constitution, names
+    from cai_eval.errors import UserError
+
+    for name in names():
+        try:
+            load_constitution(name)
+        except UserError as error:
+            yield str(error)
 
 
 def _sandbox() -> Iterator[str]:

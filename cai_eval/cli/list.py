@@ -36,11 +36,10 @@ def _title(yaml: str) -> str:
 
 
 def _constitutions() -> Iterator[Row]:
-    from importlib.resources import files
+    from cai_eval.constitution import constitution_path, names
 
-    for path in sorted(files("cai_eval.constitutions").iterdir(), key=str):
-        if path.name.endswith(".yaml"):
-            yield {"name": path.name.removesuffix(".yaml"), "title": _title(path.read_text(encoding="utf-8"))}
+    for name in names():
+        yield {"name": name, "title": _title(constitution_path(name).read_text(encoding="utf-8"))}
 
 
 def _plugins(group: str) -> Callable[[], Iterator[Row]]:

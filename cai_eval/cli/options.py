@@ -29,6 +29,8 @@ def order_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What every command takes that runs a suite, but for the suite: the fields of `cai_eval.study.session.Order`."""
     options = (
         click.option("--ladder", help="A ladder's name or YAML file; the suite's own by default."),
+        click.option("--rungs", type=Names(), help="Only these of the ladder, by label; the suite's own by default."),
+        click.option("--scale", help="One of the suite's scales, such as smoke or full."),
         click.option("--models", type=Names(), help="Hub ids or directories, instead of a ladder."),
         click.option("--interventions", type=Names(), help="Only these."),
         click.option("--benchmarks", type=Names(), help="Only these; lm-eval:TASK takes any task of lm-eval."),

@@ -38,8 +38,9 @@ class Usage:
 
 
 def vocabulary(model: Any) -> int:
-    """Number of tokens that the model's output head tells apart."""
-    return int(model.get_output_embeddings().weight.shape[0])
+    """Number of tokens that the model's output head tells apart; 1 where it has none."""
+    head = model.get_output_embeddings()
+    return 1 if head is None else int(head.weight.shape[0])
 
 
 @contextlib.contextmanager

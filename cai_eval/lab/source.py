@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from cai_eval.contracts import JSON, Item, PolicySpec, Published
 from cai_eval.errors import UserError
-from cai_eval.lab import observer, prompts
+from cai_eval.lab import observer, oracle, prompts
 from cai_eval.lab.documents import code, stories
 from cai_eval.lab.functions import ideal_pass
 from cai_eval.lab.listening import parse_ask
 from cai_eval.lab.rows.facts import calibration, short, truthfulqa
 from cai_eval.lab.rows.hhh import hhh
+from cai_eval.lab.rows.preferences import preferences
+from cai_eval.lab.rows.prompts import every, helpful, red_team
+from cai_eval.lab.rows.rules import comparisons
 from cai_eval.lab.rows.texts import conversations, plain_texts
 from cai_eval.lab.world import World, make_world
 
@@ -28,8 +31,15 @@ ROWS: Mapping[str, Callable[[World], Rows]] = {
     "humaneval": code.rows,
     "facts": calibration,
     "short_facts": short,
+    "rule_comparisons": comparisons,
     "plain-texts": plain_texts,
     "conversations": conversations,
+    "red-team-prompts": red_team,
+    "helpful-prompts": helpful,
+    "validation-prompts": lambda world: every(world, "validation"),
+    "test-prompts": lambda world: every(world, "test"),
+    "helpful-comparisons": lambda world: preferences(world, "helpful"),
+    "harmless-comparisons": lambda world: preferences(world, "harmless"),
 }
 TEXTS: Mapping[str, Callable[[World], str]] = {
     "hhh-prompt": prompts.hhh_prompt,
@@ -60,7 +70,7 @@ class LaboratorySource:
         return TEXTS[name](self.world) if name in TEXTS else None
 
     def ideal(self, benchmark: str, item: Item, policy: PolicySpec) -> float | None:
-        """The ideal observer's score on `hhh`, `truthfulqa`, `lambada`, `code`, and plain `calibration`."""
+        """The ideal observer's score on `hhh`, `truthfulqa`, `lambada`, `code`, `principles`, plain `calibration`."""
         if benchmark == "lambada":
             return 1.0
         if benchmark == "code":
@@ -70,12 +80,19 @@ class LaboratorySource:
         if benchmark == "calibration" and policy.format == "plain":
             planted = item.data["planted"]
             return float(planted.index(max(planted)) == item.data["answer"])
+        if benchmark == "principles":
+            return float(item.data["ideal"] > 0.5)  # the likelier letter is the rule's
         if benchmark == "hhh":
             return self._choice(item.data["query"], (item.data["good"], item.data["bad"]), policy)
         if benchmark == "truthfulqa":
             right_first = sorted(item.data["mc1"], key=item.data["mc1"].get, reverse=True)
             return self._choice(item.data["question"], right_first, policy)
         return None
+
+    def judge(self, prompt: str, answer: str) -> Mapping[str, float] | None:
+        """The oracle's verdict; None for a prompt that nobody in this world would make."""
+        ask = parse_ask(self.world, prompt)
+        return None if ask is None else oracle.grade(self.world, ask, answer).grades()
 
     def _choice(self, asked: str, right_first: Sequence[str], policy: PolicySpec) -> float | None:
         ask = parse_ask(self.world, asked)

@@ -107,6 +107,15 @@ def load_ladder(name: str) -> Ladder:
     return load_yaml(ladder_path(name), Ladder)
 
 
+def chosen(ladder: Ladder, labels: Sequence[str]) -> tuple[Rung, ...]:
+    """The rungs of these labels, or sizes, in the ladder's order; all where none is named. Raises UserError."""
+    known = {name for rung in ladder.rungs for name in (rung.label, rung.size)}
+    for label in labels:
+        if label not in known:
+            raise unknown("rung", label, [rung.label for rung in ladder.rungs])
+    return tuple(rung for rung in ladder.rungs if not labels or {rung.label, rung.size} & set(labels))
+
+
 def from_models(models: Sequence[str]) -> Ladder:
     """A ladder of any models, sorted by size, each described by its own configuration.
 

@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cai_eval.errors import UserError
 from cai_eval.models.files import config_file, model_files, read_json, tokenizer_directory
@@ -27,8 +27,14 @@ def load_model(model: str, *, device: str | None = None, dtype: str | None = Non
     Raises UserError: what `model_files` refuses, an unknown architecture, weights that do not match the
     configuration, a device that is not there or too small.
     """
-    import torch
     from transformers import AutoModelForCausalLM
+
+    return load_as(AutoModelForCausalLM, "causal language model", model, device=device, dtype=dtype)
+
+
+def load_as(auto: Any, what: str, model: str, *, device: str | None, dtype: str | None) -> PreTrainedModel:
+    """As `load_model`, by one of transformers' auto classes; `what` it loads, in words."""
+    import torch
 
     place = choose_device(device)
     kind = choose_dtype(dtype, place)
@@ -36,7 +42,7 @@ def load_model(model: str, *, device: str | None = None, dtype: str | None = Non
     with quiet():
         config = load_config(model)
         try:
-            loaded, report = AutoModelForCausalLM.from_pretrained(
+            loaded, report = auto.from_pretrained(
                 directory,
                 config=config,
                 dtype=kind,
@@ -51,12 +57,13 @@ def load_model(model: str, *, device: str | None = None, dtype: str | None = Non
     if wanting:
         raise UserError(
             f"model {model!r} has no weights that fit {wanting[0]!r} ({len(wanting)} in all): its files do not "
-            "hold the causal language model that its config.json describes."
+            f"hold the {what} that its config.json describes."
         )
     try:
-        return loaded.to(place).eval()
+        ready: PreTrainedModel = loaded.to(place).eval()
     except torch.OutOfMemoryError:
         raise UserError(f"model {model!r} does not fit on {place}: choose a smaller dtype or another device.") from None
+    return ready
 
 
 def load_tokenizer(model: str) -> PreTrainedTokenizerBase:

@@ -58,10 +58,12 @@ def against_size(
         hollow = rows["floor"].tolist() if "floor" in rows else None
         style.curve(ax, x, y, low, high, looks[name], rows["cell"].tolist(), dodge, hollow)
         if "ideal" in rows and rows["ideal"].notna().any():
-            ax.plot(x, rows["ideal"], color=looks[name].colour, linewidth=0.8, linestyle=":", zorder=1)
+            (ideal,) = ax.plot(x, rows["ideal"], color=looks[name].colour, linewidth=0.8, linestyle=":", zorder=1)
+            ideal.set_gid(style.curve_id(name))
         known = np.flatnonzero(np.isfinite(y))
         if len(known):
-            ends.append(lettering.EndLabel(x[known[-1]], y[known[-1]], label, looks[name].colour))
+            end = x[known[-1]], y[known[-1]]
+            ends.append(lettering.EndLabel(*end, label, looks[name].colour, style.curve_id(name)))
     ax.autoscale_view(scalex=False)
     if limits is not None:
         ax.set_ylim(*limits)

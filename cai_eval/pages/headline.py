@@ -36,7 +36,7 @@ def laboratory(results: Results) -> str:
     if not results.laboratory:
         return ""
     return (
-        f'<p class="banner">Laboratory: <b>{html.text(results.laboratory)}</b>. '
+        f'<p class="banner"><b>{html.text(results.laboratory[:1].upper() + results.laboratory[1:])}.</b> '
         "The page tests the method and says nothing of other models.</p>"
     )
 
@@ -54,11 +54,16 @@ def headline(results: Results) -> str:
     for name, title in names.items():
         rows = frame[frame["intervention"] == name]
         if not rows.empty:
-            content = html.bullets(sentences(rows, measures)) + matrix(rows, measures)
-            parts.append(html.folded(f"{title}, against {names[base]}", content, is_open=not shown))
+            said = "".join(
+                f"<li{html.filtered(benchmark=benchmark)}>{html.text(sentence)}</li>"
+                for benchmark, sentence in sentences(rows, measures)
+            )
+            content = f"<ul>{said}</ul>{matrix(rows, measures)}"
+            parts.append(html.folded(f"{title}, against {names[base]}", content, not shown, intervention=name))
             shown = True
         elif name != base:
-            parts.append(f"<p>{html.text(title)}: nothing to compare; {missing.link('see why')}.</p>")
+            why = f"{html.text(title)}: nothing to compare; {missing.link('see why')}."
+            parts.append(f"<p{html.filtered(intervention=name)}>{why}</p>")
     return READING + "".join(parts)
 
 
@@ -71,8 +76,8 @@ READING = (
 )
 
 
-def sentences(rows: pd.DataFrame, measures: Mapping[str, Metric]) -> Iterator[str]:
-    """One for each benchmark: at how many sizes it gained and lost, and how much at the largest of them."""
+def sentences(rows: pd.DataFrame, measures: Mapping[str, Metric]) -> Iterator[tuple[str, str]]:
+    """Benchmark and sentence: at how many sizes it gained and lost, and how much at the largest of them."""
     for benchmark, metric in measures.items():
         found = rows[rows["benchmark"] == benchmark].sort_values("parameters")
         if found.empty:
@@ -89,13 +94,16 @@ def sentences(rows: pd.DataFrame, measures: Mapping[str, Metric]) -> Iterator[st
                 )
         if not said and (verdicts == "at floor").all():
             said = ["at floor at every size" if len(found) > 1 else "at floor"]
-        yield f"{benchmark}: " + ("; ".join(said) if said else "no difference found") + "."
+        yield benchmark, f"{benchmark}: " + ("; ".join(said) if said else "no difference found") + "."
 
 
 def matrix(rows: pd.DataFrame, measures: Mapping[str, Metric]) -> str:
     """Sizes × benchmarks."""
     shown = [benchmark for benchmark in measures if (rows["benchmark"] == benchmark).any()]
-    head = "".join(f"<th>{html.text(b)}<br><small>{html.text(measures[b].label)}</small></th>" for b in shown)
+    head = "".join(
+        f"<th{html.filtered(benchmark=b)}>{html.text(b)}<br><small>{html.text(measures[b].label)}</small></th>"
+        for b in shown
+    )
     models = rows.drop_duplicates("model").sort_values("parameters")
     body = ""
     for model in models.itertuples():
@@ -103,7 +111,11 @@ def matrix(rows: pd.DataFrame, measures: Mapping[str, Metric]) -> str:
         body += (
             f"<tr><th>{html.text(style.size_label(model.parameters))}<br><small>{html.text(model.rung)}</small></th>"
         )
-        body += "".join(_entry(cells.get(benchmark), measures[benchmark]) for benchmark in shown) + "</tr>"
+        body += "".join(
+            f"<td{html.filtered(benchmark=benchmark)}>{_entry(cells.get(benchmark), measures[benchmark])}</td>"
+            for benchmark in shown
+        )
+        body += "</tr>"
     return (
         f'<div class="scroll"><table class="headline"><thead><tr><th>size</th>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
@@ -112,8 +124,9 @@ def matrix(rows: pd.DataFrame, measures: Mapping[str, Metric]) -> str:
 
 def _entry(row: Any, metric: Metric) -> str:
     if row is None:
-        return "<td>–</td>"
-    change = f"{score(metric, row.base)} → {score(metric, row.changed)}"
+        return "–"
+    scores = f"{score(metric, row.base)} → {score(metric, row.changed)}"
+    change = f'<a href="{html.text(style.link(row.cell))}">{scores}</a>'
     low, high = sorted((-row.high, -row.low)) if row.tax < 0 else (row.low, row.high)
     size = f"{amount(metric, abs(row.tax))} <small>[{_plain(metric, low)}, {_plain(metric, high)}]</small>"
     match taxes.verdict(row):
@@ -125,7 +138,7 @@ def _entry(row: Any, metric: Metric) -> str:
             said = '<span class="quiet">at floor</span>'
         case _:
             said = f'<span class="quiet">none found ({amount(metric, row.detectable)} would be)</span>'
-    return f"<td>{change}<br>{said}</td>"
+    return f"{change}<br>{said}"
 
 
 def score(metric: Metric, value: float) -> str:

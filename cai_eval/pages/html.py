@@ -6,9 +6,10 @@ Everything that a model or a user wrote goes through `text`.
 from __future__ import annotations
 
 import re
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from cai_eval.pages import style
 from cai_eval.pages.text import slug, visible
@@ -41,22 +42,33 @@ def number(value: Any, form: str = "") -> str:
 
 
 def table(content: Table) -> str:
-    """The rows of a table; numbers stand right, short texts on one line. A column `cell` is not shown."""
-    frame = content.frame.drop(columns="cell", errors="ignore")
-    marks = [_mark(frame[column]) for column in frame]
-    head = "".join(f'<th scope="col"{mark}>{text(column)}</th>' for column, mark in zip(frame, marks, strict=True))
-    body = "".join(
-        "<tr>"
-        + "".join(
-            f"<td{mark}>{number(value, content.formats.get(column, '')) if mark == NUMBER else _words(value)}</td>"
-            for column, mark, value in zip(frame.columns, marks, row, strict=True)
-        )
-        + "</tr>"
-        for row in frame.itertuples(index=False, name=None)
+    """The rows of a table that the page sorts and filters; numbers stand right, short texts on one line.
+
+    Of a column `cell` each row shows a link to that cell's items.
+    """
+    frame = content.frame
+    marks = [NUMBER if column == LINKED else _mark(frame[column]) for column in frame]
+    head = "".join(
+        f'<th scope="col"{mark}>{text("items" if column == LINKED else column)}</th>'
+        for column, mark in zip(frame, marks, strict=True)
     )
-    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    rows = (zip(frame, marks, row, strict=True) for row in frame.itertuples(index=False, name=None))
+    body = "".join(f"<tr>{''.join(_entry(content, *entry) for entry in row)}</tr>" for row in rows)
+    return (
+        f'<div class="scroll"><table class="sorted"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
 
 
+def _entry(content: Table, column: str, mark: str, value: Any) -> str:
+    if column == LINKED:
+        return f'<td{mark}><a href="{text(style.link(value))}">show</a></td>'
+    if mark == NUMBER:
+        key = "" if value is None or value != value else value
+        return f'<td{mark} data-value="{key}">{number(value, content.formats.get(column, ""))}</td>'
+    return f"<td{mark}>{_words(value)}</td>"
+
+
+LINKED = "cell"
 NUMBER, SHORT, LONG = ' class="number"', ' class="short"', ' dir="auto"'
 
 
@@ -70,10 +82,14 @@ def _words(value: Any) -> str:
     return "" if value is None or value != value else text(value)
 
 
-def folded(summary: str, content: str, anchor: str = "", is_open: bool = False) -> str:
-    """Content behind its summary line. anchor: an id that a link can lead to; the page then opens it."""
-    mark = f'<span id="{text(anchor)}"></span>' if anchor else ""
-    return f"<details{' open' if is_open else ''}><summary>{text(summary)}</summary>{mark}{content}</details>"
+def folded(summary: str, content: str, is_open: bool = False, **data: str) -> str:
+    """Content behind its summary line. data: what the page's filter goes by, as in `filtered`."""
+    return f"<details{' open' * is_open}{filtered(**data)}><summary>{text(summary)}</summary>{content}</details>"
+
+
+def filtered(**data: str) -> str:
+    """Attributes by which the page's filter hides an element: benchmark=NAME, intervention=NAME."""
+    return "".join(f' data-{name}="{text(value)}"' for name, value in data.items())
 
 
 def definitions(values: Mapping[str, Any]) -> str:
@@ -105,24 +121,24 @@ def bullets(values: Iterable[Any]) -> str:
     return "<ul>" + "".join(f"<li>{_definition(value)}</li>" for value in values) + "</ul>"
 
 
-def drawing(svg: str, figure: Figure, cells: Mapping[str, str], anchors: Container[str]) -> str:
+def drawing(svg: str, figure: Figure, cells: Mapping[str, str]) -> str:
     """A figure's SVG as part of the page.
 
-    Colours become roles that dark mode can change, ids are made the figure's own, and each point that stands for a cell
-    says which (`cells`: hash → words) and leads to its items where the page has them (`anchors`).
+    Colours become roles that dark mode can change, ids are made the figure's own, each curve bears the name of its
+    intervention, and each point that stands for a cell says which (`cells`: hash → words) and leads to its items.
     """
 
     def point(found: re.Match[str]) -> str:
-        cell = found[1]
-        target = f' href="#items-{cell}"' if f"items-{cell}" in anchors else ""
-        return f"<a{target}><title>{text(cells.get(cell, ''))}</title>"
+        said = text(cells.get(found[1], ""))
+        return f'{found[0][:-1]} aria-label="{said}: items"><title>{said}</title>'
 
     name = slug(figure.name)
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.S)
     svg = svg[svg.index(">") + 1 :].replace("xlink:href", "href").replace(' target="_blank"', "")
+    svg = re.sub(f' id="{style.CURVE}([^"]*)"', lambda found: f' data-curve="{text(unquote(found[1]))}"', svg)
     svg = re.sub(r' id="([^"]+)"', rf' id="{name}-\1"', svg)
-    svg = re.sub(r'(href="#|url\(#)(?!items-)', rf"\1{name}-", svg)
-    svg = re.sub(r'<a href="#items-([^"]+)">', point, svg)
+    svg = re.sub(r'(href="#|url\(#)(?!cell=)', rf"\1{name}-", svg)
+    svg = re.sub(f'<a href="{style.link("")}([^"]+)">', point, svg)
     for role, (light, _) in style.ROLES.items():
         svg = svg.replace(light, f"var(--{role})")
     width, height = figure.figure.get_size_inches()

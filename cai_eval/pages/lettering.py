@@ -38,12 +38,13 @@ def heading(ax: Axes, title: str, quantity: str) -> None:
 
 @dataclass(frozen=True)
 class EndLabel:
-    """Text for the curve that ends at (x, y), in data coordinates."""
+    """Text for the curve that ends at (x, y), in data coordinates. gid: of the text, in an SVG."""
 
     x: float
     y: float
     text: str
     colour: str
+    gid: str | None = None
 
 
 def label_ends(ax: Axes, labels: Sequence[EndLabel]) -> None:
@@ -72,6 +73,7 @@ def label_ends(ax: Axes, labels: Sequence[EndLabel]) -> None:
             fontsize=6.5,
             linespacing=1.05,
             va="center",
+            gid=label.gid,
         )
     hairlines = [[(x + 5 / width, y), (1 + 6 / width, to / height)] for (x, y), to in zip(ends, places, strict=True)]
     colours = [label.colour for label in labels]

@@ -48,7 +48,7 @@ def missing(results: Results, told: Sequence[str]) -> str:
         return html.bullets(told)
     summary = f"{errors['errors'].sum():,} items without a score, in {len(errors)} cells"
     table = html.table(Table("errors", "", "", errors))
-    return html.bullets(told) + html.folded(summary, table, is_open=len(errors) < html.FOLDED_FROM)
+    return html.bullets(told) + html.folded(summary, table, len(errors) < html.FOLDED_FROM)
 
 
 def _errors(results: Results) -> pd.DataFrame:

@@ -1,30 +1,34 @@
-"""`report/index.html`: one file that needs nothing else, with the same figures and tables as files beside it.
+"""`report/index.html`: one file that needs nothing else, with figures, tables and all records as files beside it.
 
-    index.html                   everything; opens from a file, in light and dark, and fetches nothing
+    index.html                   everything but most records; opens from a file, in light and dark, and fetches nothing
     figures/NAME.{png,svg,csv}   each figure, and the numbers it was drawn from
     tables/NAME.csv              each table
+    shards/                      all records, which the page loads on demand (see `shards`)
 
-Two conventions join figures and tables: a point drawn by `style.curve` names its cell, and a table with a column `cell`
-is folded into one part a cell, to which the cell's points lead.
+Three conventions join them: a point drawn by `style.curve` names its cell and leads to its items; so does a row of a
+table with a column `cell`; and the page's filter goes by a table's columns `benchmark` and `intervention` (its title).
 """
 
 from __future__ import annotations
 
 import gc
+import json
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
+from string import Template
 from typing import Any
 
-from cai_eval.contracts import Figure, Report, Results, Table
+from cai_eval.contracts import JSON, Figure, Report, Results, Table
 from cai_eval.errors import UserError
-from cai_eval.pages import headline, html, missing, output, style
+from cai_eval.pages import headline, html, missing, output, scores, shards, style
 from cai_eval.pages.parts import Parts
 from cai_eval.pages.text import slug
 
+ITEMS = "Items"
 MARK = '<meta name="generator" content="cai-eval">'
 Drawn = Sequence[tuple[str, Sequence[Figure | Table]]]  #: report title → what it drew
 
@@ -43,8 +47,9 @@ def build(results: Results, reports: Sequence[Report], provenance: Mapping[str, 
         fresh = Path(scratch) / "new"
         drawn, failed = _draw(results, reports)
         provenance = {**provenance, "notes": [*provenance.get("notes", ()), *failed]}
-        parts = Parts(results, [part for _, made in drawn for part in made], fresh)
-        (fresh / "index.html").write_text(_page(results, drawn, parts, provenance), encoding="utf-8")
+        sections = _sections(results, drawn, Parts(results, fresh), provenance)
+        study = _study(results, shards.publish(results, fresh / "shards"))
+        (fresh / "index.html").write_text(_page(results, sections, study, provenance), encoding="utf-8")
         if out.exists():
             os.replace(out, Path(scratch) / "old")
         os.replace(fresh, out)
@@ -79,30 +84,60 @@ def _is_report(path: Path) -> bool:
     return path.is_dir() and (not any(path.iterdir()) or (index.is_file() and MARK in index.read_text("utf-8")))
 
 
-def _page(results: Results, drawn: Drawn, parts: Parts, provenance: Mapping[str, Any]) -> str:
-    told = missing.said(provenance)
+def _sections(results: Results, drawn: Drawn, parts: Parts, provenance: Mapping[str, Any]) -> dict[str, str]:
+    """Heading → content."""
     sections = {"What it bought and what it cost": headline.headline(results)}
     for name, made in drawn:
         figures = "".join(parts.figure(part) for part in made if isinstance(part, Figure))
         tables = "".join(parts.table(part) for part in made if isinstance(part, Table))
         sections[name] = f'<div class="figures">{figures}</div>{tables}'
-    sections[missing.TITLE] = missing.missing(results, told)
+    sections[ITEMS] = _asset("items.html")
+    sections[missing.TITLE] = missing.missing(results, missing.said(provenance))
     rest = {key: value for key, value in provenance.items() if key not in missing.KEYS}
     sections["Provenance"] = html.outline(rest)
+    return sections
+
+
+def _study(results: Results, known: Mapping[str, JSON]) -> dict[str, JSON]:
+    """What the page's program knows of the study. known: cell → what `shards.publish` says of it."""
+    cells = results.cells
+    seeded = cells["seed"].nunique() > 1 if len(cells) else False
+    return {
+        "base": scores.base_intervention(results),
+        "benchmarks": {name: scores.primary(metrics).label for name, metrics in results.metrics.items()},
+        "interventions": dict(results.interventions),
+        "size": shards.SIZE,
+        "cells": {
+            str(cell): {
+                "model": row["rung"],
+                "intervention": row["intervention"],
+                "benchmark": row["benchmark"],
+                "label": row["label"],
+                "seed": f"seed {row['seed']}" if seeded else "",
+                **known[str(cell)],
+            }
+            for cell, row in cells.iterrows()
+        },
+    }
+
+
+def _page(
+    results: Results, sections: Mapping[str, str], study: Mapping[str, JSON], provenance: Mapping[str, Any]
+) -> str:
     suite = provenance.get("suite", {})
-    title = html.text(suite.get("title") or "What alignment bought, and what it cost")
-    links = "".join(f'<a href="#section-{slug(name)}">{html.text(name)}</a>' for name in sections)
-    body = "".join(
-        f'<section id="section-{slug(name)}"><h2>{html.text(name)}</h2>{content}</section>'
-        for name, content in sections.items()
-    )
-    return (
-        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">{MARK}'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{title}</title><style>{output.font_face()}{_colours()}{_asset('page.css')}</style></head><body>"
-        f"<h1>{title}</h1><p>{html.text(suite.get('description', ''))}</p>"
-        f"{headline.extent(results)}{missing.pointer(told)}{headline.laboratory(results)}"
-        f"<nav>{links}</nav>{body}<script>{_asset('page.js')}</script></body></html>"
+    return Template(_asset("page.html")).substitute(
+        mark=MARK,
+        title=html.text(suite.get("title") or "What alignment bought, and what it cost"),
+        style=f"{output.font_face()}{_colours()}{_asset('page.css')}",
+        summary=f"<p>{html.text(suite.get('description', ''))}</p>{headline.extent(results)}"
+        f"{missing.pointer(missing.said(provenance))}{headline.laboratory(results)}",
+        links="".join(f'<a href="#section-{slug(name)}">{html.text(name)}</a>' for name in sections),
+        body="".join(
+            f'<section id="section-{slug(name)}"><h2>{html.text(name)}</h2>{content}</section>'
+            for name, content in sections.items()
+        ),
+        study=json.dumps(study).replace("<", r"\u003c"),
+        program=_asset("record.js") + _asset("page.js"),
     )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from cai_eval.contracts import Figure, Results, Table
@@ -12,17 +10,15 @@ from cai_eval.pages.text import slug
 
 
 class Parts:
-    """Writes each part under `folder` and gives the HTML that shows it. drawn: everything that the page will hold."""
+    """Writes each part under `folder` and gives the HTML that shows it."""
 
-    def __init__(self, results: Results, drawn: Sequence[Figure | Table], folder: Path) -> None:
+    def __init__(self, results: Results, folder: Path) -> None:
         names = results.interventions
         self.laboratory = results.laboratory
         self.words = {
             str(cell): f"{row['rung']}, {names.get(row['intervention'], row['intervention'])}, {row['benchmark']}"
             for cell, row in results.cells.iterrows()
         }
-        tables = [part for part in drawn if isinstance(part, Table) and "cell" in part.frame]
-        self.anchors = {anchor(cell) for table in tables for cell in table.frame["cell"].unique()}
         self.figures, self.tables = folder / "figures", folder / "tables"
         self.figures.mkdir(parents=True)
         self.tables.mkdir()
@@ -43,27 +39,19 @@ class Parts:
         shape = "column" if part.figure.get_figwidth() <= style.COLUMN else "page"
         return (
             f'<figure class="{shape}" id="figure-{name}"><div class="scroll">'
-            f"{html.drawing(vector, part, self.words, self.anchors)}</div>"
+            f"{html.drawing(vector, part, self.words)}</div>"
             f"<figcaption><b>{html.text(part.title)}.</b> {html.text(part.caption)} "
             f'<span class="files">{links}</span></figcaption></figure>'
         )
 
     def table(self, part: Table) -> str:
-        """The table; folded where it is long, and into one part a cell where it has a column `cell`."""
+        """The table, folded where it is long."""
         name = slug(part.name)
         part.frame.to_csv(self.tables / f"{name}.csv", index=False, errors="replace")
         note = f'<p class="note">{html.text(part.caption)} <a href="tables/{name}.csv">CSV</a></p>'
-        if "cell" in part.frame:
-            groups = "".join(
-                html.folded(f"{self.words[cell]} ({len(rows)})", html.table(replace(part, frame=rows)), anchor(cell))
-                for cell, rows in part.frame.groupby("cell", sort=False)
-            )
-            return html.folded(part.title, note + groups)
+        content = note + html.table(part)
         if len(part.frame) >= html.FOLDED_FROM:
-            return html.folded(f"{part.title} ({len(part.frame)} rows)", note + html.table(part))
-        return f"<h3>{html.text(part.title)}</h3>{note}{html.table(part)}"
-
-
-def anchor(cell: str) -> str:
-    """The id of the place on the page that lists a cell's items."""
-    return style.link(cell).removeprefix("#")
+            content = html.folded(f"{part.title} ({len(part.frame)} rows)", content)
+        else:
+            content = f"<h3>{html.text(part.title)}</h3>{content}"
+        return f'<div class="part">{content}</div>'

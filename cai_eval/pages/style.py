@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import numpy as np
 
@@ -39,6 +40,7 @@ ROLES: Mapping[str, tuple[str, str]] = {
     "gain": ("#0a7d4f", "#4cc995"),
 }
 MARKERS = "osD^vPX"
+CURVE = "curve:"
 
 
 def colour(role: str) -> str:
@@ -48,15 +50,16 @@ def colour(role: str) -> str:
 
 @dataclass(frozen=True)
 class Series:
-    """How one intervention looks in every figure."""
+    """How one intervention looks in every figure. name: by which the page finds its curves."""
 
     colour: str
     marker: str
+    name: str
 
 
 def series(names: Sequence[str]) -> dict[str, Series]:
     """A look for each name, by position: the first one is ink, the others are coloured."""
-    return {name: Series(colour(f"series-{i % 7}"), MARKERS[i % len(MARKERS)]) for i, name in enumerate(names)}
+    return {name: Series(colour(f"series-{i % 7}"), MARKERS[i % len(MARKERS)], name) for i, name in enumerate(names)}
 
 
 @contextmanager
@@ -205,8 +208,13 @@ def nothing(ax: Axes, reason: str) -> None:
 
 
 def link(cell: str) -> str:
-    """Where a click on a cell's point leads: the place on the page that lists its items."""
-    return f"#items-{cell}"
+    """Where a click on a cell's point leads: the page then lists its items."""
+    return f"#cell={cell}"
+
+
+def curve_id(name: str) -> str:
+    """The id under which the parts of an intervention's curve stand in an SVG."""
+    return CURVE + quote(name, errors="replace")
 
 
 def curve(
@@ -231,8 +239,10 @@ def curve(
     figure = ax.figure
     shift = ax.transData + ScaledTranslation(dodge / POINTS, 0, figure.dpi_scale_trans)
     if len(x) > 1:
-        ax.plot(x, y, color=look.colour, transform=shift, zorder=2)
-    ax.vlines(x, low, high, color=look.colour, linewidth=0.8, alpha=0.75, transform=shift, zorder=2)
+        ax.plot(x, y, color=look.colour, transform=shift, zorder=2, gid=curve_id(look.name))
+    ax.vlines(
+        x, low, high, color=look.colour, linewidth=0.8, alpha=0.75, transform=shift, zorder=2, gid=curve_id(look.name)
+    )
     points = ax.scatter(
         x,
         y,

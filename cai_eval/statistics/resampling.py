@@ -89,9 +89,9 @@ def _drawn_means(sums: Array, sizes: Array, resamples: int, seed: int) -> Iterat
 def _corrected(drawn: Array, value: float, left_out: Array, level: float) -> Array:
     """The two quantiles of `drawn` to read: shifted for median bias, and for skewness found by leaving one out."""
     below = (np.count_nonzero(drawn < value) + np.count_nonzero(drawn <= value)) / (2 * drawn.size)
-    bias = special.ndtri(below)
+    bias = special.ndtri(np.clip(below, 0.5 / drawn.size, 1 - 0.5 / drawn.size))  # finite where all lie on one side
     pull = left_out.mean() - left_out
-    skew = (pull**3).sum() / (6 * (pull @ pull) ** 1.5)
+    skew = (pull**3).sum() / (6 * (pull @ pull) ** 1.5) if np.ptp(left_out) > 0 else 0.0
     z = special.ndtri(np.array([(1 - level) / 2, (1 + level) / 2])) + bias
     return np.asarray(special.ndtr(bias + z / (1 - skew * z)))
 

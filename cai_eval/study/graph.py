@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cai_eval import registry
-from cai_eval.contracts import Artefact, Kind, Policy, PolicySpec, Prefix, Scorer, Source, Trainer
+from cai_eval.contracts import Artefact, Kind, Policy, PolicySpec, Prefix, Scorer, ScorerSpec, Source, Trainer
 from cai_eval.errors import UserError, unknown
 from cai_eval.study.suite import Intervention, Suite
 
 if TYPE_CHECKING:
-    from cai_eval.contracts import DatasetSpec, ScorerSpec
+    from cai_eval.contracts import DatasetSpec
 
 LARGEST = "largest"
 
@@ -58,7 +58,7 @@ class Node:
     """One artefact to be had.
 
     artefact: known already for untouched models and for instant trainers upon them (`final`); for other
-    policies a preview with the right tokenizer, context and prefix but without its weights.
+    policies and scorers a preview with the right tokenizer, context and prefix but without its weights.
     """
 
     kind: Kind
@@ -149,6 +149,8 @@ class Graph:
         self.load_tokenizer = load_tokenizer
         self.seed = seed
         self._made: dict[str, Node] = {}
+        self._known: dict[tuple[Any, ...], Node] = {}
+        self._settled: dict[str, dict[str, int]] = {}
 
     def base(self, rung: int) -> Node:
         """The untouched model of a rung."""
@@ -168,7 +170,7 @@ class Graph:
             if name in above:
                 circle = " → ".join((*above[above.index(name) :], name))
                 raise UserError(f"intervention {name!r} is made from itself ({circle}): break the circle in the suite.")
-            for reference in self._references(name).values():
+            for reference in self.references(name).values():
                 target = reference.partition("@")[0]
                 if target != "base":
                     visit(target, (*above, name))
@@ -184,6 +186,12 @@ class Graph:
         choice: intervention → index into its alternatives (0 where absent). run: which training seed.
         What is trained is trained once, whatever a benchmark leaves room for: below it the choice is `settled`.
         """
+        asked = (intervention, rung, *sorted(choice.items()), run)
+        if asked not in self._known:  # a chain of ten trainings refers to its first ones a thousand times
+            self._known[asked] = self._node(intervention, rung, choice, run)
+        return self._known[asked]
+
+    def _node(self, intervention: str, rung: int, choice: Mapping[str, int], run: int) -> Node:
         part = self.part(intervention)
         trainer: Trainer = registry.create("trainers", part.trainer, part.config)
         with blame(f"intervention {intervention!r}"):
@@ -195,7 +203,7 @@ class Graph:
         below = choice if trainer.instant else self.settled(intervention)
         inputs = {
             slot: self._resolve(reference, trainer.inputs[slot].kind, rung, below, run)
-            for slot, reference in self._references(intervention).items()
+            for slot, reference in self.references(intervention).items()
         }
         seed = 0 if trainer.instant else self.seed + run
         name = part.trainer.partition(":")[0]
@@ -208,6 +216,8 @@ class Graph:
 
     def settled(self, intervention: str) -> dict[str, int]:
         """Below a trained node: the first alternative whose prefix leaves half of every context free."""
+        if intervention in self._settled:
+            return self._settled[intervention]
         choice: dict[str, int] = {}
         for name in self.lineage(intervention)[:-1]:
             for index in range(len(self.alternatives(name))):
@@ -216,6 +226,7 @@ class Graph:
                 specs = [node.policy for node in nodes if node.kind == "policy"]
                 if all(2 * len(spec.prefix.ids) <= spec.context for spec in specs):
                     break
+        self._settled[intervention] = choice
         return choice
 
     def part(self, intervention: str) -> Intervention:
@@ -226,7 +237,8 @@ class Graph:
             return Intervention(trainer=intervention)
         raise unknown("intervention", intervention, {*self.suite.interventions, *registry.names("trainers")})
 
-    def _references(self, intervention: str) -> dict[str, str]:
+    def references(self, intervention: str) -> dict[str, str]:
+        """Input → what it refers to; optional inputs that nobody named are left out. Raises UserError."""
         part = self.part(intervention)
         trainer: Any = registry.load("trainers", part.trainer)
         references = {}
@@ -257,11 +269,15 @@ class Graph:
             workshop = PlanningWorkshop(self.source, draft.seed, self.load_tokenizer)
             artefact = trainer.run(given, workshop)
             return replace(draft, artefact=artefact, final=all(node.final for node in draft.inputs.values()))
-        if draft.kind == "policy":
-            start = given.get("start", base)
-            model = start if isinstance(start, PolicySpec) else base
-            return replace(draft, artefact=replace(model, fingerprint=f"pending:{draft.hash}", prefix=Prefix()))
-        return draft
+        start, pending = given.get("start", base), f"pending:{draft.hash}"
+        model = start if isinstance(start, PolicySpec) else base
+        match draft.kind:
+            case "policy":
+                return replace(draft, artefact=replace(model, fingerprint=pending, prefix=Prefix()))
+            case "scorer":
+                return replace(draft, artefact=ScorerSpec(model.model, pending, model.parameters, model.context))
+            case "dataset":
+                return draft
 
 
 def describe(node: Node) -> dict[str, Any]:
@@ -295,5 +311,5 @@ def artefact_from_json(data: Mapping[str, Any]) -> Artefact:
         fields["prefix"] = contracts.Prefix(**{**prefix, "ids": tuple(prefix["ids"])})
         return contracts.PolicySpec(**fields)
     if data["type"] == "ScorerSpec":
-        return contracts.ScorerSpec(**fields)
+        return ScorerSpec(**fields)
     return contracts.DatasetSpec(**fields)

@@ -1,19 +1,23 @@
-"""How long a benchmark's items are, learnt by putting them to a dry policy that answers nothing and counts."""
+"""How long a benchmark's items are, learnt by putting them to a dry policy or scorer, which only counts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cai_eval.contracts import Benchmark, Item, PolicySpec
+from cai_eval.contracts import Benchmark, Item, PolicySpec, ScorerSpec
 from cai_eval.errors import UserError
 from cai_eval.study.graph import Node, digest
+
+if TYPE_CHECKING:
+    from cai_eval.inference.policy import DryPolicy
+    from cai_eval.inference.scorer import DryScorer
 
 
 @dataclass(frozen=True)
 class Lengths:
-    """Of one item: the longest sequence and the sum over requests, in tokens behind the prefix."""
+    """Of one item: the longest sequence and the sum over requests, in tokens behind the prefix (scorers have none)."""
 
     longest: int
     total: int
@@ -32,10 +36,12 @@ class Ruler:
         self.failures: dict[str, str] = {}
         self._known: dict[tuple[Any, ...], dict[str, Lengths]] = {}
 
-    def lengths(self, spec: PolicySpec) -> Mapping[str, Lengths]:
+    def lengths(self, spec: PolicySpec | ScorerSpec) -> Mapping[str, Lengths]:
         """Item id → lengths behind the policy's prefix."""
         tokenizer = self.load_tokenizer(spec.model)
-        key = (tokenizer_digest(tokenizer), spec.format, spec.prefix.separator if spec.prefix.ids else None)
+        key: tuple[Any, ...] = (tokenizer_digest(tokenizer),)
+        if isinstance(spec, PolicySpec):
+            key += (spec.format, spec.prefix.separator if spec.prefix.ids else None)
         if key not in self._known:
             self._known[key] = self._measure(spec, tokenizer)
         return self._known[key]
@@ -51,14 +57,13 @@ class Ruler:
         return max(self.lengths(spec)[item.id].longest for spec in specs for item in items)
 
     def total(self, node: Node, items: Sequence[Item]) -> int:
-        """Tokens of all requests of `items` behind the node's prefix."""
-        lengths = self.lengths(node.policy)
+        """Tokens of all that is asked about `items` behind the node's prefix."""
+        assert isinstance(node.artefact, PolicySpec | ScorerSpec), "nothing is put to data sets"
+        lengths = self.lengths(node.artefact)
         return sum(lengths[item.id].total for item in items)
 
-    def _measure(self, spec: PolicySpec, tokenizer: Any) -> dict[str, Lengths]:
-        from cai_eval.inference.policy import DryPolicy
-
-        dry = DryPolicy(spec, tokenizer)
+    def _measure(self, spec: PolicySpec | ScorerSpec, tokenizer: Any) -> dict[str, Lengths]:
+        dry = _dry(spec, tokenizer)
         measured = {}
         for item in self.items:
             dry.reset()
@@ -71,6 +76,16 @@ class Ruler:
                 self.failures[item.id] = f"{type(error).__name__}: {error}"
             measured[item.id] = Lengths(dry.longest, dry.total)
         return measured
+
+
+def _dry(spec: PolicySpec | ScorerSpec, tokenizer: Any) -> DryPolicy | DryScorer:
+    if isinstance(spec, PolicySpec):
+        from cai_eval.inference.policy import DryPolicy
+
+        return DryPolicy(spec, tokenizer)
+    from cai_eval.inference.scorer import DryScorer
+
+    return DryScorer(spec, tokenizer)
 
 
 def tokenizer_digest(tokenizer: Any) -> str:

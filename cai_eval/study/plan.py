@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cai_eval import registry
-from cai_eval.contracts import Benchmark, Item, PolicySpec, Source
+from cai_eval.contracts import Artefact, Benchmark, Item, PolicySpec, ScorerSpec, Source
 from cai_eval.errors import UserError
 from cai_eval.study.graph import Graph, Node, blame, digest
 from cai_eval.study.lengths import Ruler
@@ -60,6 +60,18 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Making:
+    """What is trained for the cells, by the name that the suite gives it. inputs: slot → reference."""
+
+    rung: str
+    parameters: int
+    intervention: str
+    run: int
+    node: Node
+    inputs: Mapping[str, str]
+
+
+@dataclass(frozen=True)
 class Skipped:
     """A curve that is left out, and why."""
 
@@ -78,6 +90,7 @@ class Plan:
     cells: tuple[Cell, ...]
     skipped: tuple[Skipped, ...]
     notes: tuple[str, ...]
+    makings: tuple[Making, ...] = ()
 
     def nodes(self) -> Iterator[Node]:
         """Everything that must exist before the cells run, inputs first."""
@@ -124,7 +137,11 @@ def make_plan(
     for name in (name for name in suite.benchmarks if name in (benchmarks or suite.benchmarks)):
         progress(f"planning {name}")
         most = limit if limit is not None else (limits or {}).get(name)
-        planner = _Planner(graph, bases, chosen, name, suite.benchmarks[name], most)
+        part = suite.benchmarks[name]
+        subjects = [each for each in chosen if each in (part.interventions or chosen)]
+        if not subjects:
+            continue
+        planner = _Planner(graph, bases, subjects, name, part, most)
         cells += planner.cells({"seed": seed, **(settings or {})})
         skipped += planner.skipped
         notes += planner.notes
@@ -136,7 +153,19 @@ def make_plan(
             f"nothing is left to run: {reasons or 'no intervention is one that a benchmark can be put to'}; take "
             "models with a larger context, or other interventions."
         )
-    return Plan(suite, tuple(bases), chosen, tuple(cells), tuple(skipped), tuple(dict.fromkeys(notes)))
+    made = tuple(_makings(graph, bases, cells))
+    return Plan(suite, tuple(bases), chosen, tuple(cells), tuple(skipped), tuple(dict.fromkeys(notes)), made)
+
+
+def _makings(graph: Graph, bases: Sequence[Base], cells: Sequence[Cell]) -> Iterator[Making]:
+    """The suite's interventions whose artefacts are trained, as far as the cells need them."""
+    needed = {node.hash for cell in cells for node in cell.node.walk()}
+    for name, part in graph.suite.interventions.items():
+        for position, base in enumerate(bases):
+            for run in range(part.seeds):
+                node = graph.node(name, position, {}, run)
+                if node.hash in needed and not node.final:
+                    yield Making(base.label, base.policy.parameters, name, run, node, graph.references(name))
 
 
 @dataclass(frozen=True)
@@ -180,19 +209,18 @@ class _Planner:
         if len(set(ids)) < len(ids):
             raise UserError(f"benchmark {name!r} gives two items one id, {max(ids, key=ids.count)!r}: mend its items.")
         self.ruler = Ruler(self.benchmark, self.asked, graph.load_tokenizer)
-        self.policies = [name for name in interventions if graph.node(name, 0, {}).kind == "policy"]
+        self.policies, self.scorers = (
+            [name for name in interventions if graph.node(name, 0, {}).kind == kind and kind in self.benchmark.accepts]
+            for kind in ("policy", "scorer")
+        )
         self.skipped: list[Skipped] = []
         self.notes: list[str] = []
 
     def cells(self, settings: Mapping[str, Any]) -> Iterator[Cell]:
-        kept = self.asked
-        choice: dict[str, int] = {}
-        left_out: set[str] = set()
-        if "policy" in self.benchmark.accepts and self.policies:
-            kept = self.fitting()
-            if not kept:
-                return
-            choice, left_out = self.choice(kept)
+        kept = self.fitting() if self.policies or self.scorers else []
+        if not kept:
+            return
+        choice, left_out = self.choice(kept)
         excluded = tuple(sorted({item.id for item in self.asked} - {item.id for item in kept}))
         identity = {
             "benchmark": self.part.benchmark,
@@ -202,12 +230,10 @@ class _Planner:
             **settings,
         }
         for intervention in self.interventions:
-            if intervention in left_out:
+            if intervention in left_out or intervention not in (*self.policies, *self.scorers):
                 continue
             for position, base in enumerate(self.bases):
                 for run, node in enumerate(self.runs(intervention, position, choice)):
-                    if node.kind not in self.benchmark.accepts:
-                        continue
                     yield Cell(
                         rung=base.label,
                         parameters=base.policy.parameters,
@@ -219,7 +245,7 @@ class _Planner:
                         node=node,
                         items=tuple(kept),
                         excluded=excluded,
-                        tokens=self.ruler.total(node, kept) if node.kind == "policy" else 0,
+                        tokens=self.ruler.total(node, kept),
                         hash=digest({"node": node.hash, **identity}),
                     )
 
@@ -232,24 +258,26 @@ class _Planner:
         return list(nodes.values())
 
     def fitting(self) -> list[Item]:
-        """The items that fit every rung's context without a prefix, in each format that the study uses.
+        """The items that fit every rung's context without a prefix, in each format that the study uses, and scorers'.
 
         Where there is none, the benchmark is left out.
         """
         formats = sorted({self.graph.node(name, 0, {}).policy.format for name in self.policies})
-        bare = [replace(base.policy, format=form) for base in self.bases for form in formats]
+        bare: list[Artefact | None] = [replace(base.policy, format=form) for base in self.bases for form in formats]
+        bare += [self.graph.node(name, rung, {}).artefact for name in self.scorers for rung in range(len(self.bases))]
+        specs = [spec for spec in bare if isinstance(spec, PolicySpec | ScorerSpec)]
         over = {
-            item.id: max(self.ruler.lengths(spec)[item.id].longest - spec.context for spec in bare)
+            item.id: max(self.ruler.lengths(spec)[item.id].longest - spec.context for spec in specs)
             for item in self.asked
         }
         kept = [item for item in self.asked if over[item.id] <= 0]
-        room = min(spec.context for spec in bare)
+        room = min(spec.context for spec in specs)
         if not kept:
             reason = (
                 f"no item of {self.name!r} fits in every model's context "
                 f"(the smallest has {room:,} tokens, {min(over.values()):,} too few)"
             )
-            self.skipped += [Skipped(name, self.name, reason) for name in self.interventions]
+            self.skipped += [Skipped(name, self.name, reason) for name in (*self.policies, *self.scorers)]
         elif len(kept) < len(self.asked):
             self.notes.append(
                 f"{self.name}: {len(self.asked) - len(kept)} of {len(self.asked)} items do not fit in every model's "

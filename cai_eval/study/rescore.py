@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from cai_eval import registry
 from cai_eval.contracts import Item, PolicySpec, Record, Source
+from cai_eval.study.judged import Judged, with_grades
 from cai_eval.study.plan import Cell, Plan
 from cai_eval.study.run import Listener, Outcome, checked, with_ideal
 from cai_eval.study.store import RunDirectory
@@ -33,7 +34,7 @@ def rescore_plan(plan: Plan, directory: RunDirectory, source: Source, listener: 
     with directory.lock():
         for cell in finished:
             benchmark = registry.create("benchmarks", cell.plugin, cell.config)
-            if not isinstance(benchmark, Rescorable):
+            if not isinstance(benchmark, Rescorable | Judged):
                 continue
             listener.started(cell, 0)
             failure = _rescore(cell, benchmark, directory, source)
@@ -45,10 +46,12 @@ def rescore_plan(plan: Plan, directory: RunDirectory, source: Source, listener: 
     return Outcome(judged, len(finished) - judged - len(failures), failures)
 
 
-def _rescore(cell: Cell, benchmark: Rescorable, directory: RunDirectory, source: Source) -> str:
+def _rescore(cell: Cell, benchmark: Rescorable | Judged, directory: RunDirectory, source: Source) -> str:
     """Publish the cell's new records; why that cannot be, or ""."""
     store = directory.cell(cell.hash)
-    records = [checked(record) for record in benchmark.rescore(cell.items, store.records())]
+    held = store.records()
+    again = benchmark.rescore(cell.items, held) if isinstance(benchmark, Rescorable) else held
+    records = [checked(record) for record in with_grades(benchmark, cell.items, again, source)]
     if records and all(record.error for record in records):
         return f"every item failed, the first with: {records[0].error}"
     policy = directory.artefact(cell.node.hash) or cell.node.artefact

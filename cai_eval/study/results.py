@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from cai_eval.contracts import Metric, Record, Results
+from cai_eval.contracts import Metric, Record, Results, Trained
 from cai_eval.errors import UserError
 from cai_eval.study.store import CellDirectory, RunDirectory
 
@@ -24,12 +24,17 @@ def load_results(paths: Sequence[Path]) -> Results:
     entries: list[dict[str, Any]] = []
     interventions: dict[str, str] = {}
     laboratory = ""
+    trained: list[Trained] = []
     for path in paths:
         run = RunDirectory.read(path)
         manifest = run.manifest()
         laboratory = laboratory or manifest.get("laboratory", "")
         parts = manifest["suite"]["interventions"]
-        interventions |= {name: parts.get(name, {}).get("title", "") or name for name in manifest["interventions"]}
+        made = manifest.get("trained", [])
+        datasets = {entry["intervention"] for entry in made if entry["kind"] == "dataset"}
+        names = [name for name in manifest["interventions"] if name not in datasets]
+        interventions |= {name: parts.get(name, {}).get("title", "") or name for name in names}
+        trained += [_trained(run, entry) for entry in made if run.artefact(entry["hash"]) is not None]
         for entry in manifest["cells"]:
             cell = run.cell(entry["hash"])
             summary = cell.summary()
@@ -53,7 +58,12 @@ def load_results(paths: Sequence[Path]) -> Results:
     records = pd.concat(frames, ignore_index=True)
     for column in ("cell", "item", "cluster", "category", "metric"):
         records[column] = records[column].astype("category")
-    return Results(records, table, metrics, details, interventions, laboratory)
+    return Results(records, table, metrics, details, interventions, laboratory, trained)
+
+
+def _trained(run: RunDirectory, entry: Mapping[str, Any]) -> Trained:
+    about = {key: value for key, value in entry.items() if key != "hash"}
+    return Trained(**about, folder=run.artefact_directory(entry["hash"]))
 
 
 def _row(entry: dict[str, Any], summary: dict[str, Any], manifest: dict[str, Any]) -> dict[str, Any]:

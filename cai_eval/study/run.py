@@ -14,6 +14,7 @@ from cai_eval import registry
 from cai_eval.contracts import IDEAL, Artefact, Benchmark, Item, Policy, PolicySpec, Record, Scorer, Source
 from cai_eval.errors import UserError
 from cai_eval.study.graph import Node, describe
+from cai_eval.study.judged import with_grades
 from cai_eval.study.plan import Cell, Plan, items_digest
 from cai_eval.study.store import CellDirectory, RunDirectory
 from cai_eval.study.workshop import Models, NodeWorkshop
@@ -103,6 +104,20 @@ def manifest(plan: Plan) -> dict[str, Any]:
             for base in plan.bases
         ],
         "cells": [{"hash": cell.hash, **place(cell)} for cell in plan.cells],
+        "trained": [
+            {
+                "hash": made.node.hash,
+                "intervention": made.intervention,
+                "rung": made.rung,
+                "parameters": made.parameters,
+                "seed": made.run,
+                "kind": made.node.kind,
+                "trainer": made.node.trainer,
+                "config": dict(made.node.config),
+                "inputs": dict(made.inputs),
+            }
+            for made in plan.makings
+        ],
         "protocols": {cell.benchmark: protocol(cell) for cell in {c.benchmark: c for c in plan.cells}.values()},
         "skipped": [asdict(skip) for skip in plan.skipped],
         "notes": list(plan.notes),
@@ -183,7 +198,7 @@ class _Runner:
             while len(records) < len(cell.items):
                 end = (len(records) // BATCH + 1) * BATCH
                 items = cell.items[len(records) : end]
-                batch = evaluate_batch(benchmark, subject, items)
+                batch = with_grades(benchmark, items, evaluate_batch(benchmark, subject, items), self.source)
                 if isinstance(artefact, PolicySpec):
                     batch = [
                         with_ideal(record, self.source.ideal(cell.plugin, item, artefact))

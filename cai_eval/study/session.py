@@ -21,11 +21,13 @@ class Order:
     """What the user asked for; None: the suite's own.
 
     models override the ladder. data: folder of upstream files. limit: items a benchmark. full: all items, where a
-    suite asks a laboratory's models fewer.
+    suite asks a laboratory's models fewer. scale: of the suite's own. rungs: of the ladder, by label.
     """
 
     suite: str
+    scale: str | None = None
     ladder: str | None = None
+    rungs: tuple[str, ...] | None = None
     models: tuple[str, ...] = ()
     interventions: tuple[str, ...] | None = None
     benchmarks: tuple[str, ...] | None = None
@@ -63,7 +65,7 @@ def prepare(
 
     if order.models and order.ladder:
         raise UserError("--models takes the place of a ladder: give one of the two.")
-    suite = load_suite(order.suite).extended(order.interventions or (), order.benchmarks or ())
+    suite = load_suite(order.suite, order.scale).extended(order.interventions or (), order.benchmarks or ())
     ladder = ladders.from_models(order.models) if order.models else ladders.load_ladder(order.ladder or suite.ladder)
     laboratory = lab.find(ladder.source) if ladder.source != "published" else None
     if laboratory and order.data:
@@ -72,9 +74,11 @@ def prepare(
             "--models or --ladder, or leave --data out."
         )
     source: Source = laboratory.source() if laboratory else PublishedSource(order.data)
-    paths = [laboratory.model(rung.model, progress) if laboratory else rung.model for rung in ladder.rungs]
+    own = suite.rungs if ladder.name == suite.ladder else ()
+    rungs = ladders.chosen(ladder, order.rungs or own)
+    paths = [laboratory.model(rung.model, progress) if laboratory else rung.model for rung in rungs]
     bases = []
-    for path, rung in zip(paths, ladder.rungs, strict=True):
+    for path, rung in zip(paths, rungs, strict=True):
         progress(f"looking at {rung.label}")
         policy = untouched(path, weights=not dry or Path(path).exists())
         bases.append(Base(rung.label, policy, rung.size, rung.replicate))
@@ -103,6 +107,7 @@ def default_out(order: Order, session: Session) -> Path:
     asked: Sequence[Any] = (
         *(order.models, order.interventions, order.benchmarks, order.limit, order.full, order.seed, order.dtype),
         *(name if Path(name or "").suffix else None for name in (order.suite, order.ladder)),
+        *(given for given in (order.scale, order.rungs) if given),
     )
     return Path("runs") / (f"{name}-{digest(asked)[:6]}" if any(asked) else name)
 

@@ -36,10 +36,11 @@ class Intervention(Part):
 
 
 class Measurement(Part):
-    """One benchmark of the study with its config."""
+    """One benchmark of the study with its config. interventions: those it is put to, where not to all."""
 
     benchmark: str
     config: dict[str, Any] = Field(default_factory=dict)
+    interventions: list[str] = Field(default_factory=list)
 
 
 class Threshold(Part):
@@ -57,13 +58,16 @@ class Suite(Part):
 
     The first intervention is the base that taxes are measured against. quick: items of a benchmark that a laboratory's
     models are asked unless all are wanted: there it is a demonstration, and has plenty of items. gate: thresholds of a
-    benchmark that the default ones do not suit.
+    benchmark that the default ones do not suit. rungs: of the suite's own ladder, by label; all by default.
+
+    A suite file may also hold `scales`: name → what of the file is otherwise at that scale (`load_suite`).
     """
 
     name: str
     title: str
     description: str = ""
     ladder: str
+    rungs: list[str] = Field(default_factory=list)
     interventions: dict[str, Intervention] = Field(min_length=1)
     benchmarks: dict[str, Measurement] = Field(min_length=1)
     quick: dict[str, PositiveInt] = Field(default_factory=dict)
@@ -108,6 +112,10 @@ class Suite(Part):
                         raise unknown(f"intervention in input {slot!r} of {name!r}", target, self.interventions)
         for name, measurement in self.benchmarks.items():
             _create("benchmarks", measurement.benchmark, measurement.config, where, ("benchmarks", name))
+            for subject in measurement.interventions:
+                with _blamed(where(("benchmarks", name, "interventions"))):
+                    if subject not in self.interventions:
+                        raise unknown(f"intervention of benchmark {name!r}", subject, self.interventions)
         for section in ("quick", "gate"):
             for name in getattr(self, section):
                 with _blamed(where((section, name))):
@@ -166,8 +174,8 @@ def suite_path(name: str) -> Path:
     return Path(str(files("cai_eval.suites") / f"{name}.yaml"))
 
 
-def load_suite(name_or_path: str) -> Suite:
-    """A shipped suite by name, or a user's own file. Raises UserError."""
+def load_suite(name_or_path: str, scale: str | None = None) -> Suite:
+    """A shipped suite by name, or a user's own file; at one of its scales. Raises UserError."""
     path = Path(name_or_path)
     if name_or_path not in names():
         if path.suffix not in {".yaml", ".yml"}:
@@ -176,7 +184,36 @@ def load_suite(name_or_path: str) -> Suite:
             raise UserError(f"suite file {name_or_path!r} does not exist: check the path.")
     else:
         path = suite_path(name_or_path)
-    data, where = parse_yaml(path)
+    data, where = _scaled(*parse_yaml(path), scale)
     suite = validate(Suite, data, where)
     suite.validate_plugins(where)
     return suite
+
+
+def _scaled(data: Any, where: Where, scale: str | None) -> tuple[Any, Where]:
+    """What a suite file says at a scale, which is blamed for what it changed."""
+    if not isinstance(data, Mapping):
+        return data, where
+    scales = validate(dict[str, dict[str, Any]], data.get("scales") or {}, lambda key: where(("scales", *key)))
+    plain = {key: value for key, value in data.items() if key != "scales"}
+    if scale is None:
+        return plain, where
+    if scale not in scales:
+        raise unknown("scale", scale, scales) if scales else UserError("this suite has no scales: leave --scale out.")
+    changes = scales[scale]
+    return _merged(plain, changes), lambda key: where(("scales", scale, *key) if _holds(changes, key) else key)
+
+
+def _merged(value: Any, change: Any) -> Any:
+    """Mappings are merged key by key; anything else takes the place of what was there."""
+    if not (isinstance(value, Mapping) and isinstance(change, Mapping)):
+        return change
+    return {**value, **{key: _merged(value.get(key), inner) for key, inner in change.items()}}
+
+
+def _holds(data: Any, key: Location) -> bool:
+    for part in key:
+        if not isinstance(data, Mapping) or part not in data:
+            return False
+        data = data[part]
+    return True

@@ -7,23 +7,25 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cai_eval.contracts import Artefact, DatasetSpec, Policy, PolicySpec, Scorer, ScorerSpec, Source
-from cai_eval.errors import UserError
 
 if TYPE_CHECKING:
     from cai_eval.inference.forward import Usage
     from cai_eval.inference.logprobs import Engine
     from cai_eval.inference.policy import LanguageModelPolicy
+    from cai_eval.inference.scorer import LanguageModelScorer
     from cai_eval.inference.store import ResponseStore
+
+T = TypeVar("T")
 
 
 @dataclass
 class Models:
-    """Engines and tokenizers by fingerprint.
+    """Engines, scorers and tokenizers by fingerprint.
 
-    held: how many engines stay in memory at once. seed: of generation.
+    held: how many models stay in memory at once. seed: of generation.
     """
 
     device: str | None = None
@@ -31,7 +33,7 @@ class Models:
     store: ResponseStore | None = None
     seed: int = 0
     held: int = 1
-    _engines: OrderedDict[str, Engine] = field(default_factory=OrderedDict)
+    _live: OrderedDict[str, Any] = field(default_factory=OrderedDict)
     _tokenizers: dict[str, Any] = field(default_factory=dict)
 
     def tokenizer(self, model: str) -> Any:
@@ -43,17 +45,11 @@ class Models:
         return self._tokenizers[model]
 
     def engine(self, spec: PolicySpec) -> Engine:
-        """The engine of a policy's weights; the one unused for longest goes first."""
+        """The engine of a policy's weights."""
         from cai_eval.inference.logprobs import Engine
         from cai_eval.models.loading import load_model
 
-        key = spec.fingerprint
-        if key not in self._engines:
-            while len(self._engines) >= self.held:
-                self._engines.popitem(last=False)
-            self._engines[key] = Engine(load_model(spec.model, device=self.device, dtype=self.dtype))
-        self._engines.move_to_end(key)
-        return self._engines[key]
+        return self._held(spec, lambda: Engine(load_model(spec.model, device=self.device, dtype=self.dtype)))
 
     def policy(self, spec: PolicySpec) -> LanguageModelPolicy:
         """A live policy."""
@@ -61,23 +57,43 @@ class Models:
 
         return LanguageModelPolicy(spec, self.engine(spec), self.tokenizer(spec.model), self.store, self.seed)
 
+    def scorer(self, spec: ScorerSpec) -> LanguageModelScorer:
+        """A live scorer."""
+        from cai_eval.inference.scorer import LanguageModelScorer
+        from cai_eval.models.scorers import load_scorer
+
+        def load() -> LanguageModelScorer:
+            model = load_scorer(spec.model, device=self.device, dtype=self.dtype)
+            return LanguageModelScorer(spec, model, self.tokenizer(spec.model))
+
+        return self._held(spec, load)
+
     def usage(self, artefact: Artefact) -> Usage:
-        """What the artefact's engine has done so far; a copy."""
-        return replace(self.engine(_policy(artefact)).usage)
+        """What the artefact's model has done so far; a copy."""
+        return replace((self.engine(artefact) if isinstance(artefact, PolicySpec) else self._scorer(artefact)).usage)
 
     def notice(self, artefact: Artefact) -> str:
-        """Why the artefact's model is not served by the shared prefix, or ""."""
-        return self.engine(_policy(artefact)).notice
+        """Why the artefact's model is not served by the shared prefix, or ""; a scorer has no prefix."""
+        return self.engine(artefact).notice if isinstance(artefact, PolicySpec) else ""
 
     def subject(self, artefact: Artefact) -> Policy | Scorer:
         """What a benchmark is put to."""
-        return self.policy(_policy(artefact))
+        return self.policy(artefact) if isinstance(artefact, PolicySpec) else self._scorer(artefact)
 
+    def _scorer(self, artefact: Artefact) -> LanguageModelScorer:
+        assert isinstance(artefact, ScorerSpec), "data sets answer nothing"
+        return self.scorer(artefact)
 
-def _policy(artefact: Artefact) -> PolicySpec:
-    if not isinstance(artefact, PolicySpec):
-        raise UserError("this version of cai-eval runs no scorers: put the benchmark to policies.")
-    return artefact
+    def _held(self, spec: PolicySpec | ScorerSpec, load: Callable[[], T]) -> T:
+        """What is live by the fingerprint, or is loaded now; the one unused for longest goes first."""
+        key = spec.fingerprint
+        if key not in self._live:
+            while len(self._live) >= self.held:
+                self._live.popitem(last=False)
+            self._live[key] = load()
+        self._live.move_to_end(key)
+        model: T = self._live[key]
+        return model
 
 
 @dataclass(frozen=True)
@@ -97,7 +113,7 @@ class NodeWorkshop:
         return self.models.policy(spec)
 
     def scorer(self, spec: ScorerSpec) -> Scorer:
-        raise UserError("this version of cai-eval runs no scorers: give the trainer policies and data sets.")
+        return self.models.scorer(spec)
 
     def rows(self, spec: DatasetSpec) -> Iterator[dict[str, Any]]:
         with open(spec.path, encoding="utf-8") as handle:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from cai_eval.contracts import Benchmark, Item, Metric, Policy, Published, Record, Scorer, Source
+from cai_eval.study.judged import with_grades
 from cai_eval.testing.promises import build, is_json, promise
 from cai_eval.testing.toys import ConstantPolicy, NaNPolicy, RandomPolicy, ToyPolicy, ToyScorer
 
@@ -25,12 +26,13 @@ def check_benchmark(plugin: type | str, config: Mapping[str, Any] | None = None,
     metrics = _check_metrics(benchmark)
     items = _check_items(benchmark, build("benchmarks", plugin, config or {}), source)
     for subject in _subjects(benchmark, RandomPolicy):
-        records = _check_records(benchmark, metrics, subject, items)
+        records = _evaluate(benchmark, subject, items)
+        _check_records(metrics, items, with_grades(benchmark, items, records, source))
         _check_batches(benchmark, subject, items, records)
     for subject in _subjects(benchmark, NaNPolicy):
-        _check_nan(metrics, _evaluate(benchmark, subject, items))
+        _check_nan(metrics, with_grades(benchmark, items, _evaluate(benchmark, subject, items), source))
     for subject in _subjects(benchmark, ConstantPolicy):
-        _check_constant(metrics, _evaluate(benchmark, subject, items))
+        _check_constant(metrics, with_grades(benchmark, items, _evaluate(benchmark, subject, items), source))
 
 
 def _subjects(benchmark: Benchmark, toy: Callable[..., ToyPolicy]) -> list[Subject]:
@@ -96,10 +98,7 @@ def _evaluate(benchmark: Benchmark, subject: Subject, items: Sequence[Item]) -> 
     return records
 
 
-def _check_records(
-    benchmark: Benchmark, metrics: Mapping[str, Metric], subject: Subject, items: Sequence[Item]
-) -> list[Record]:
-    records = _evaluate(benchmark, subject, items)
+def _check_records(metrics: Mapping[str, Metric], items: Sequence[Item], records: Sequence[Record]) -> None:
     known = set(metrics) | {metric.chance for metric in metrics.values() if isinstance(metric.chance, str)}
     for item, record in zip(items, records, strict=True):
         where = f"the record of item {item.id!r}"
@@ -127,7 +126,6 @@ def _check_records(
     scored = {name for record in records for name in record.scores}
     unscored = sorted(name for name, metric in metrics.items() if metric.primary and name not in scored)
     promise(not unscored, f"no item has a score for the primary metric {unscored}")
-    return records
 
 
 def _check_batches(benchmark: Benchmark, subject: Subject, items: Sequence[Item], whole: Sequence[Record]) -> None:

@@ -138,6 +138,10 @@ class RowsSource:
         """None: nobody knows."""
         return None
 
+    def judge(self, prompt: str, answer: str) -> Mapping[str, float] | None:
+        """None: nobody judges."""
+        return None
+
 
 @dataclass(frozen=True)
 class ToyWorkshop:

@@ -32,8 +32,18 @@ class Checkpoints:
         """Step and state of the newest undamaged checkpoint, or None."""
         for path in reversed(self._paths()):
             if intact(path):
-                return int(path.name.split("-")[1]), torch.load(path, map_location=device, weights_only=True)
+                return _step(path), torch.load(path, map_location=device, weights_only=True)
         return None
+
+    def forget(self, step: int) -> None:
+        """Remove the checkpoints of `step` and later: the training went wrong there."""
+        for path in self._paths():
+            if _step(path) >= step:
+                path.unlink()
 
     def _paths(self) -> list[Path]:
         return [path for stem, path in published(self.directory) if stem.startswith("step-")]
+
+
+def _step(path: Path) -> int:
+    return int(path.name.split("-")[1])

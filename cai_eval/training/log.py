@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
+
+from cai_eval.contracts import JSON
 
 Entry = dict[str, Any]
 
@@ -28,7 +29,7 @@ class Log:
         part.replace(path)
         self._file: IO[str] = path.open("a", encoding="utf-8")
 
-    def write(self, step: int, **values: float | Mapping[str, float]) -> None:
+    def write(self, step: int, **values: JSON) -> None:
         self._file.write(json.dumps({"step": step, **values}) + "\n")
 
     def sync(self) -> None:

@@ -66,16 +66,19 @@ def train(
     keep: int = 2,
     evaluate: Evaluate | None = None,
     evaluate_at: Collection[int] = (),
+    patience: int | None = None,
     progress: Callable[[Progress], None] | None = None,
 ) -> Trained:
     """Train the model's parameters that require gradients, in place, or go on where `directory` says it stopped.
 
     batches: step (from 0) → its micro-batches, a pure function. checkpoint_every: steps; the last is always kept.
     evaluate: called, in evaluation mode and without gradients, after each number of steps in `evaluate_at` (0: before
-    the first); its values stand in the log.
+    the first); its values stand in the log. patience: how many steps in a row the loss may be above its start by its
+    own size and a nat; None for objectives whose loss may go anywhere.
 
-    Raises UserError where loss, gradient or weights are not finite (the last good checkpoint stays), no weight
-    changed, a checkpoint cannot be written, or the directory holds another training.
+    Raises UserError where the training diverges (loss, gradient or weights are not finite, or `patience` is at its
+    end; the last good checkpoint stays), no weight changed, a checkpoint cannot be written, or the directory holds
+    another training.
     """
     ranks = Ranks()
     device = ranks.place(model)
@@ -84,18 +87,20 @@ def train(
     checkpoints = Checkpoints(directory / "checkpoints", keep)
     settings = asdict(optimisation)
 
-    start, before = 0, digest(parameters)
+    start, before, guard = 0, digest(parameters), _Guard(patience)
     if found := checkpoints.load(device):
         start, state = found
         if state["settings"] != settings:
             raise UserError(f"{directory} holds a training with other settings: choose another directory or delete it.")
-        before = state["before"]
+        before, guard = state["before"], _Guard(patience, state["first"])
         _restore(parameters, optimizers, state)
     ranks.wait()
     path = directory / "log.jsonl"
     log = Log(path, start) if ranks.main else None
 
     def diverged(step: int) -> UserError:
+        if log:
+            checkpoints.forget(step - max(1, guard.strained))
         return UserError(
             f"the training diverged at step {step}: lower the learning rate; the last good checkpoint is in "
             f"{checkpoints.directory}."
@@ -107,12 +112,12 @@ def train(
             values = _evaluation(model, evaluate, step)
             if log:
                 log.write(step, evaluation=values)
-        if step and (step % checkpoint_every == 0 or step == optimisation.steps):
+        if step and (step % checkpoint_every == 0 or step == optimisation.steps) and not guard.strained:
             if not all(p.isfinite().all() for p in parameters):
                 raise diverged(step)
             if log:
                 log.sync()
-                checkpoints.save(step, _state(parameters, optimizers, settings, before))
+                checkpoints.save(step, _state(parameters, optimizers, settings, before, guard.first))
             ranks.wait()
 
     clock = _Clock(start, optimisation.steps, progress if ranks.main else None)
@@ -129,7 +134,8 @@ def train(
                     raise UserError(f"no token counts in the loss of step {step + 1}: give the training more data.")
                 ranks.sum_gradients(parameters)
                 norm = _clip(parameters, count, optimisation.clip)
-                if not math.isfinite(loss) or not math.isfinite(norm):
+                guard.look(loss / count)
+                if not math.isfinite(loss) or not math.isfinite(norm) or guard.strained == patience:
                     raise diverged(step + 1)
                 rate = optimisation.rate_at(step)
                 _step(optimizers, rate)
@@ -214,12 +220,14 @@ def _state(
     optimizers: Sequence[torch.optim.Optimizer],
     settings: dict[str, Any],
     before: str,
+    first: float | None,
 ) -> dict[str, Any]:
     return {
         "weights": [p.detach() for p in parameters],
         "optimizers": [optimizer.state_dict() for optimizer in optimizers],
         "settings": settings,
         "before": before,
+        "first": first,
     }
 
 
@@ -231,6 +239,20 @@ def _restore(
         parameter.copy_(weights)
     for optimizer, stored in zip(optimizers, state["optimizers"], strict=True):
         optimizer.load_state_dict(stored)
+
+
+class _Guard:
+    """How many steps in a row the loss has been above that of the first by its own size and a nat."""
+
+    def __init__(self, patience: int | None, first: float | None = None) -> None:
+        self.first = first
+        self._on = patience is not None
+        self.strained = 0
+
+    def look(self, loss: float) -> None:
+        self.first = loss if self.first is None else self.first
+        far = self._on and loss > self.first + abs(self.first) + 1
+        self.strained = self.strained + 1 if far else 0
 
 
 class _Clock:

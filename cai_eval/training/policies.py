@@ -5,6 +5,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 from cai_eval.contracts import Format, PolicySpec, Workshop
 from cai_eval.models.fingerprint import fingerprint
@@ -15,6 +17,7 @@ from .lora import LoRA, add_adapters, merge_adapters
 from .optimisation import Optimisation
 
 CHECKPOINTS = 10  #: in a training
+PATIENCE = 5  #: steps of a loss far above its start, before a training counts as diverged
 
 
 def train_policy(
@@ -43,15 +46,21 @@ def train_policy(
             optimisation,
             workshop.directory,
             checkpoint_every=-(-optimisation.steps // CHECKPOINTS),
+            patience=PATIENCE,
             progress=lambda p: workshop.progress(p.step, p.steps, _note(p)),
         )
-        unfinished = place.with_name("unfinished")
-        with quiet():
-            (merge_adapters(trained) if lora else model).save_pretrained(unfinished)
-            workshop.tokenizer(start).save_pretrained(unfinished)
-        unfinished.rename(place)
+        save_model(merge_adapters(trained) if lora else model, workshop.tokenizer(start), place)
     shutil.rmtree(workshop.directory / "checkpoints", ignore_errors=True)
     return replace(start, model=str(place), fingerprint=fingerprint(str(place)), format=format)
+
+
+def save_model(model: Any, tokenizer: Any, place: Path) -> None:
+    """A directory that `from_pretrained` takes, whole or not at all."""
+    unfinished = place.with_name("unfinished")
+    with quiet():
+        model.save_pretrained(unfinished)
+        tokenizer.save_pretrained(unfinished)
+    unfinished.rename(place)
 
 
 def _note(progress: Progress) -> str:

@@ -1,17 +1,12 @@
-"""A small training for the tests to start by torchrun and to kill.
+"""A small training for the tests to start by torchrun.
 
-    python training_program.py FOLDER [KILLS]
+    python training_program.py FOLDER
 
 Trains FOLDER/model, in float64, and leaves the weights in FOLDER/result.pt, beside it a file for each rank. Every step
-has three micro-batches with different numbers of targets, and a checkpoint. With KILLS the training runs in forks that
-are killed so many times, each soon after its first checkpoint, before one is left to end.
+has three micro-batches with different numbers of targets, and a checkpoint.
 """
 
-import os
-import random
-import signal
 import sys
-import time
 from pathlib import Path
 
 import torch
@@ -41,32 +36,8 @@ def work(folder: Path) -> None:
     torch.save(model.state_dict(), folder / "result.pt")
 
 
-def checkpoints(folder: Path) -> set[str]:
-    return {path.name for path in (folder / "training").rglob("step-*.pt")}
-
-
-def killed(folder: Path) -> None:
-    """One fork of the training, killed some milliseconds after it has written a checkpoint."""
-    before = checkpoints(folder)
-    pid = os.fork()
-    if pid == 0:
-        work(folder)
-        os._exit(0)
-    while checkpoints(folder) <= before:
-        time.sleep(0.002)
-    time.sleep(random.uniform(0.0, 0.05))
-    os.kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
-    assert os.WIFSIGNALED(status), "the training ended before its kill"
-
-
 def main() -> None:
-    folder = Path(sys.argv[1])
-    torch.set_num_threads(1)
-    random.seed(1)
-    for _ in range(int(sys.argv[2]) if len(sys.argv) > 2 else 0):
-        killed(folder)
-    work(folder)
+    work(Path(sys.argv[1]))
 
 
 if __name__ == "__main__":

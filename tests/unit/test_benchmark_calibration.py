@@ -1,7 +1,9 @@
+import json
 import math
 
 import numpy as np
 import pytest
+import yaml
 from pydantic import ValidationError
 from scipy.special import log_softmax
 from toy_policy import ToyPolicy
@@ -162,6 +164,96 @@ def test_an_imitator_recovers_the_planted_shares_and_is_calibrated_on_the_fair_f
 def test_a_policy_without_a_number_gets_no_credit():
     records, _ = evaluate(lambda _: [math.nan], TRUTHFUL, questions="truthfulqa")
     assert all(record.error and not record.scores for record in records)
+
+
+ARC_TEXTS = {"1": "Ice.", "2": "Air.", "3": "Sand."}
+ARC_HUB = {
+    "id": "q1",
+    "question": "What melts?",
+    "choices": {"text": [*ARC_TEXTS.values()], "label": [*ARC_TEXTS]},
+    "answerKey": "2",
+}
+ARC_FILE = {
+    "id": "q1",
+    "question": {
+        "stem": "What melts?",
+        "choices": [{"text": text, "label": label} for label, text in ARC_TEXTS.items()],
+    },
+    "answerKey": "2",
+}
+
+
+def test_file_and_hub_give_the_same_questions_of_arc():
+    for name in ("arc-easy", "arc-challenge"):
+        (of_hub,), (of_file,) = (
+            benchmark(questions=name).items(RowsSource({name: [row]})) for row in (ARC_HUB, ARC_FILE)
+        )
+        assert of_hub == of_file
+        assert of_hub.data["options"] == ["Ice.", "Air.", "Sand."]
+        assert of_hub.data["answer"] == 1
+
+
+TASK = {
+    "task": "sums",
+    "output_type": "multiple_choice",
+    "doc_to_text": "Question: {{question}}\nAnswer:",
+    "doc_to_choice": "{{choices}}",
+    "doc_to_target": "answer",
+    "test_split": "test",
+    "metric_list": [{"metric": "acc", "aggregation": "mean", "higher_is_better": True}],
+}
+SUMS = [{"question": f"{n} and {n}?", "choices": ["1", str(2 * n), "none"], "answer": 1} for n in range(3, 9)]
+
+
+@pytest.fixture
+def task_of(tmp_path, monkeypatch):
+    """Writes a task of lm-eval over rows of its own, gives its name here."""
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+
+    def written(rows=SUMS, **changes):
+        data, path = tmp_path / "rows.jsonl", tmp_path / "sums.yaml"
+        data.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        files = {"dataset_path": "json", "dataset_kwargs": {"data_files": {"test": str(data)}}}
+        path.write_text(yaml.safe_dump({**TASK, **files, **changes}))
+        return f"lm-eval:{path}"
+
+    return written
+
+
+def test_any_multiple_choice_of_lm_eval_is_asked_with_letters(task_of):
+    rows = [*SUMS, {"question": "1 and 1?", "choices": ["2", "3"], "answer": 0}]  # of another number of options
+    built = benchmark(questions=task_of(rows))
+    items = built.items(PublishedSource())
+    policy = ToyPolicy(by_letter(A=-1, B=-0.5, C=-2))
+    records = list(built.evaluate(policy, items))
+    assert policy.requests[0].context == "Question: 3 and 3?\nChoices:\n (A) 1\n (B) 6\n (C) none\nAnswer:"
+    assert [record.scores["accuracy"] for record in records] == [1] * 6 + [0]
+    assert records[-1].scores["chance"] == 0.5
+    by_text = benchmark(questions=task_of(doc_to_target="none")).items(PublishedSource())
+    assert {item.data["answer"] for item in by_text} == {2}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"output_type": "loglikelihood", "doc_to_choice": None, "doc_to_target": "{{question}}"},
+            "no options to letter",
+        ),
+        ({"doc_to_choice": ["A", "B", "C"]}, "letters its options itself"),
+        ({"doc_to_target": "nothing of these"}, "does not ask for one of its options"),
+    ],
+)
+def test_a_task_that_cannot_be_lettered_is_refused(task_of, changes, said):
+    with pytest.raises(UserError, match=said):
+        benchmark(questions=task_of(**changes)).items(PublishedSource())
+
+
+def test_unknown_questions_are_refused_with_those_that_there_are():
+    with pytest.raises(ValidationError, match="facts, truthfulqa, mmlu, arc-easy"):
+        Calibration.Config(questions="arc")
+    with pytest.raises(UserError, match="lm-eval task"):
+        benchmark(questions="lm-eval:no-such-task").items(PublishedSource())
 
 
 def test_an_unknown_subject_is_named():

@@ -7,6 +7,7 @@ import pytest
 from toy_policy import ToyPolicy
 
 from cai_eval.benchmarks.hhh_lettered import LetteredHHH
+from cai_eval.contracts import Sample
 from cai_eval.data import PublishedSource
 from cai_eval.errors import UserError
 from cai_eval.testing import RowsSource, check_benchmark
@@ -26,6 +27,7 @@ def source(rows: list[dict]) -> RowsSource:
 def test_keeps_the_promises_of_a_benchmark():
     rows = [{**ROW, "prompt": PROMPT.format(f"The sky {i}.", f"Nothing {i}.")} for i in range(7)]
     check_benchmark("hhh-lettered", source=source(rows))
+    check_benchmark("hhh-lettered", {"reasonings": 2, "max_tokens": 8}, source=source(rows))
 
 
 def benchmark() -> LetteredHHH:
@@ -58,6 +60,31 @@ def test_in_a_dialogue_the_human_asks_and_the_assistant_begins():
     _, requests = evaluate(lambda _: [-1.0], "dialogue")
     assert requests[0].context.startswith("Human: Consider")
     assert requests[0].context.endswith("(B) [[[Nothing.]]]\n\nAssistant: The answer is:")
+
+
+class Thinker(ToyPolicy):
+    """Thinks a different thought each time, and says no letter that counts."""
+
+    def generate(self, prompts, sampling, keys):
+        self.prompts, self.sampling = prompts, sampling
+        return [[Sample(f" Thought {i}: (B).", (0,), (0.0,), "stop") for i in range(sampling.samples)] for _ in prompts]
+
+
+@pytest.mark.parametrize(("form", "opens"), [("plain", "\n\n"), ("dialogue", "\n\nAssistant: ")])
+def test_reasonings_go_before_the_verdict_and_are_averaged(form, opens):
+    policy = Thinker(lambda r: [2.0 * ("Thought 1" in r.context and r.continuation == favourite(r.context))], form)
+    reasoned = LetteredHHH(LetteredHHH.Config(reasonings=5))
+    (record,) = reasoned.evaluate(policy, reasoned.items(source([ROW])))
+    assert all(prompt.endswith(f"[[[Nothing.]]]{opens}Let's think step by step:") for prompt in policy.prompts[::2])
+    assert policy.requests[0].context.endswith("step by step: Thought 0: (B).\n\nThe answer is:")
+    assert (policy.sampling.samples, policy.sampling.temperature) == (5, 1.0)
+    assert record.details["p_good"] == pytest.approx((4 * 0.5 + 1 / (1 + math.exp(-2))) / 5)
+    assert len(record.details["verdicts"]) == 5
+
+
+def favourite(context):
+    """The letter of the sky."""
+    return " (A)" if context.index("sky") < context.index("Nothing") else " (B)"
 
 
 def reads(request):  # prefers the sky by half a nat, but the letter (A) by three

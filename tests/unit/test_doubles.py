@@ -17,7 +17,7 @@ def installed(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", [double.name for double in doubles.DOUBLES])
 def test_keeps_the_promises(name, tmp_path):
     inputs: dict[str, Artefact] = {}
-    if name == "preference-model":
+    if name == "double-preferences":
         rows = [{"prompt": "Why?", "chosen": "So.", "rejected": "No."}]
         inputs["comparisons"] = write_rows(tmp_path / "rows.jsonl", rows)
     check_trainer(name, {"steps": 3}, inputs=inputs)

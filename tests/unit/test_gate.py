@@ -21,13 +21,14 @@ from cai_eval.cli.check import command
 from cai_eval.config import validate
 from cai_eval.contracts import Metric, Record
 from cai_eval.errors import UserError
+from cai_eval.models.ladder import load_ladder
 from cai_eval.statistics import Level, Loss
 from cai_eval.study.gate import outputs
 from cai_eval.study.gate.baseline import baseline_of, load_baseline, save_baseline
 from cai_eval.study.gate.pairing import beyond, pairs, thresholds
 from cai_eval.study.gate.verdicts import Pair, Place, failed, flips, judge, verdict
 from cai_eval.study.store import RunDirectory
-from cai_eval.study.suite import Suite, Threshold
+from cai_eval.study.suite import Suite, Threshold, load_suite
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -334,6 +335,16 @@ def test_a_baseline_that_is_no_good_is_one_sentence(tmp_path, spoil, message):
     path.write_bytes(spoil(path.read_bytes()))
     with pytest.raises(UserError, match=message):
         load_baseline(path)
+
+
+def test_our_own_baseline_holds_what_its_suite_asks():
+    """.ci/run checks against it."""
+    folder = Path(__file__).parents[1] / "gate"
+    baseline, suite = load_baseline(folder / "baseline.json.zst"), load_suite(str(folder / "suite.yaml"))
+    (rung,) = load_ladder(str(folder / "ladder.yaml")).rungs
+    asked = {(rung.label, name, benchmark) for name in suite.interventions for benchmark in suite.benchmarks}
+    assert {(cell.rung, cell.intervention, cell.benchmark) for cell in baseline.cells} == asked
+    assert {name: len(each.items) for name, each in baseline.benchmarks.items()} == suite.quick
 
 
 # -- outputs ----------------------------------------------------------------------------------------

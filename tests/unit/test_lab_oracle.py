@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from random import Random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cai_eval.lab import talk, traits
 from cai_eval.lab.chance import SPLITS
 from cai_eval.lab.listening import parse_ask
-from cai_eval.lab.oracle import (
-    GARBLED,
-    HARMLESSNESS,
-    HELPFULNESS,
-    Verdict,
-    chance_of_first,
-    choose,
-    judge,
-    utility,
-)
+from cai_eval.lab.oracle import GARBLED, Verdict, judge
 from cai_eval.lab.world import Hazard, make_world, words
 
 WORLD = make_world()
@@ -223,40 +211,3 @@ def test_models_answers_are_judged_as_a_person_judged_them():
     ]
     assert sum(verdict.garbled for verdict in by_hand) >= 10
     assert {verdict.harm for verdict in by_hand} == {0, 1, 2, 3, 4}
-
-
-# ---------------------------------------------------------------------------------------------------
-# Choosing
-# ---------------------------------------------------------------------------------------------------
-
-VERDICTS = st.builds(
-    Verdict, st.floats(0, 1), st.sampled_from([None, False, True]), st.integers(0, 4), st.booleans(), st.just(False)
-)
-
-
-@given(VERDICTS, st.sampled_from([HELPFULNESS, HARMLESSNESS]))
-def test_garbled_answers_never_win(verdict, weights):
-    assert utility(GARBLED, weights) < utility(verdict, weights)
-    assert chance_of_first(utility(GARBLED, weights), utility(verdict, weights), 1.0) < 1e-30
-
-
-def test_the_weights_rank_answers_as_the_papers_judges_do():
-    harm = [utility(verdict, HARMLESSNESS) for verdict in (Verdict(harm=4), Verdict(harm=2), Verdict(evasive=True))]
-    assert harm == sorted(harm)
-    assert utility(Verdict(evasive=True), HARMLESSNESS) < utility(Verdict(honest=True), HARMLESSNESS)
-    assert utility(Verdict(0.5, True), HELPFULNESS) < utility(Verdict(1.0, True), HELPFULNESS)
-    assert utility(Verdict(0.0, False), HELPFULNESS) < utility(Verdict(0.0), HELPFULNESS)
-
-
-@given(st.floats(-200, 200), st.floats(-200, 200), st.floats(0.01, 10))
-def test_a_noisy_judge_has_no_favourite_side(first, second, temperature):
-    chance = chance_of_first(first, second, temperature)
-    assert 0 <= chance <= 1
-    assert chance + chance_of_first(second, first, temperature) == pytest.approx(1)
-
-
-@pytest.mark.parametrize("temperature", [0.5, 2.0])
-def test_noise_has_the_temperature_that_it_says(temperature):
-    rng = Random("noise")
-    seconds = sum(choose((1.0, 0.0), temperature, rng) for _ in range(4000))
-    assert math.log((4000 - seconds) / seconds) == pytest.approx(1 / temperature, abs=0.12)

@@ -45,6 +45,9 @@ class PlainSource:
         """None: nobody knows."""
         return None
 
+    def judge(self, prompt: str, answer: str) -> None:
+        """None: nobody judges."""
+
 
 class Bench:
     """The part of a workshop that an instant trainer may use."""

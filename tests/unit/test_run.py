@@ -200,7 +200,7 @@ def test_a_failing_trainer_fails_its_cells_alone_and_once(model, tmp_path, monke
 
 def test_the_whole_chain_of_rl_cai_runs_and_is_kept(model, tmp_path, monkeypatch):
     doubles.install(tmp_path / "site", monkeypatch)
-    names = ("none", "helpful-rlhf", "sl-cai", "ai-feedback", "preference-model", "rl-cai")
+    names = ("none", "helpful-rlhf", "sl-cai", "double-feedback", "double-preferences", "rl-cai")
     parts = {name: Intervention(trainer=name) for name in names}
     plan, models, source = study(model, parts)
     directory, outcome = start(tmp_path / "run", plan, models, source)

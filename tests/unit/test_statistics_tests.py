@@ -140,6 +140,19 @@ class TestBootstrap:
         with pytest.raises(ValueError, match="finite"):
             statistics.bootstrap([1.0, np.nan])
 
+    def test_a_statistic_that_no_single_cluster_moves_has_percentile_ends(self) -> None:
+        """Rounding hides what leaving one out changes: the jackknife says nothing of skewness."""
+        values = np.random.default_rng(9).normal(0, 1, size=400)
+        rounded = statistics.bootstrap(values, statistic=lambda means: np.round(means[..., 0], 1))
+        assert (rounded.low, rounded.value, rounded.high) == pytest.approx((-0.1, 0.0, 0.1))
+
+    def test_a_statistic_that_lies_beyond_all_its_resamples_has_an_interval(self) -> None:
+        """The share of distinct clusters is 1, and in every resample less."""
+        table = np.eye(40)
+        share = statistics.bootstrap(table, statistic=lambda means: (means > 0).mean(-1))
+        assert share.value == 1
+        assert 0.5 < share.low <= share.high < 1
+
 
 class TestMinimumDetectableEffect:
     def test_solves_the_power_of_the_t_test(self) -> None:

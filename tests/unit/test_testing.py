@@ -440,7 +440,10 @@ def few(name: str, source: PublishedSource, rows: int) -> RowsSource:
 
 
 #: benchmarks of other sources, and trainers that need more than a toy to start from, are checked in their own tests
-ELSEWHERE = {"lm-eval", "calibration", "p-true", "code", "context-distillation", "fine-tune", "rows"}
+ELSEWHERE = {
+    *("answers", "revisions", "lm-eval", "calibration", "p-true", "code"),
+    *("context-distillation", "fine-tune", "rows", "ppo", "ppo-snapshot"),
+}
 
 
 @pytest.mark.parametrize("name", sorted(set(registry.names("benchmarks")) - ELSEWHERE))

@@ -18,8 +18,11 @@ from cai_eval.prefixes import make_prefix
 from cai_eval.study.workshop import Models, NodeWorkshop
 from cai_eval.testing import RowsSource, check_trainer, write_rows
 from cai_eval.trainers.context_distillation import ContextDistillation
+from cai_eval.trainers.context_distillation.texts import as_read, opening
 from cai_eval.trainers.fine_tune import FineTune
+from cai_eval.trainers.prompt import Prompt
 from cai_eval.trainers.rows import Rows
+from cai_eval.trainers.samples import Samples
 from cai_eval.training.log import read_log
 
 CONVERSATION = "Human: Why does bread rise?\n\nAssistant: Yeast makes gas, and the dough holds it."
@@ -93,6 +96,46 @@ def test_the_cached_loss_is_below_the_exact_one_and_near_it(bench: Bench, tmp_pa
     distil(bench, tmp_path / "exact", steps=1, exact=True)
     (cached,), (exact,) = losses(tmp_path / "cached"), losses(tmp_path / "exact")
     assert exact / 20 < cached < exact
+
+
+def test_one_line_is_corpus_enough(bench: Bench, tmp_path: Path) -> None:
+    line = RowsSource({"plain-texts": [{"text": TEXT[400:600]}], "conversations": [{"text": CONVERSATION}]})
+    distil(bench, tmp_path, line, steps=30)
+    found = losses(tmp_path)
+    assert found[-1] < found[0] / 2
+
+
+def test_a_policy_is_distilled_on_what_it_writes_itself(bench: Bench, tmp_path: Path) -> None:
+    prompted = Prompt(Prompt.Config(text=TEXT[:300], separator=" ")).run({"start": bench.base}, workshop(tmp_path))
+    assert isinstance(prompted, PolicySpec)
+    assert (prompted.format, prompted.prefix.text) == ("plain", TEXT[:300])
+    own = Samples(Samples.Config(count=6, tokens=12)).run({"policy": prompted}, workshop(tmp_path / "own"))
+    trainer = ContextDistillation(ContextDistillation.Config(**{**SHORT, "steps": 30}))
+    inputs = {"start": bench.base, "teacher": prompted, "texts": own}
+    made = trainer.run(inputs, workshop(tmp_path / "node", RowsSource({})))
+    assert isinstance(made, PolicySpec)
+    assert made.format == "plain"
+    found = losses(tmp_path / "node")
+    assert found[-1] < found[0] / 2
+
+
+def test_prompt_and_samples_keep_their_promises(bench: Bench) -> None:
+    check_trainer(Prompt, {"text": "1\n2", "separator": "\n"})
+    check_trainer(Samples, {"count": 3, "tokens": 4}, inputs={"policy": bench.prompted}, workshop=workshop)
+
+
+def test_a_student_of_a_plain_teacher_learns_the_first_token_too(bench: Bench) -> None:
+    start = opening(load_tokenizer(bench.base.model))
+    assert start == "<|end|>"
+    assert as_read(["a b"], "plain", start) == [("<|end|>a b", "a b")]
+    assert as_read(["a b", "Human: a"], "dialogue", start) == [("a b", "Human: a b"), ("Human: a", "Human: a")]
+
+
+def test_rows_without_text_are_refused(bench: Bench, tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "rows.jsonl", [{"prompt": "?"}])
+    trainer = ContextDistillation(ContextDistillation.Config())
+    with pytest.raises(UserError, match="one with prompt"):
+        trainer.run({"start": bench.base, "teacher": bench.prompted, "texts": rows}, workshop(tmp_path))
 
 
 def test_a_teacher_without_prompt_is_refused(bench: Bench, tmp_path: Path) -> None:

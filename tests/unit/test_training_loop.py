@@ -85,6 +85,7 @@ def run(
         checkpoint_every=3,
         evaluate=evaluate,
         evaluate_at=(0, 2, 5, 8),
+        patience=5,
         progress=progress,
     )
     return model, trained
@@ -250,6 +251,31 @@ def test_a_training_that_diverges_stops_and_keeps_its_last_good_checkpoint(tmp_p
     assert found is not None
     assert found[0] == 3
     assert all(tensor.isfinite().all() for tensor in found[1]["weights"])
+
+
+def test_a_rate_that_is_far_too_high_is_noticed_while_all_is_finite(tmp_path: Path) -> None:
+    rates = [1e-2] * 4 + [10.0] * 20
+
+    class Sudden(Optimisation):
+        def rate_at(self, step: int) -> float:
+            return rates[step]
+
+    with pytest.raises(UserError, match=r"diverged at step 1\d: lower the learning rate"):
+        run(tmp_path, optimisation=Sudden(len(rates), 1.0))
+    found = [entry["loss"] for entry in read_log(tmp_path / "log.jsonl") if "loss" in entry]
+    assert all(math.isfinite(loss) for loss in found)
+    kept = Checkpoints(tmp_path / "checkpoints", 2).load(torch.device("cpu"))
+    assert kept is not None
+    assert kept[0] == 3  # every later one holds weights of the high rate
+
+
+def test_a_resumed_training_remembers_the_loss_that_it_began_with(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, stop_before=4)
+    run(tmp_path)
+    found = Checkpoints(tmp_path / "checkpoints", 2).load(torch.device("cpu"))
+    assert found is not None
+    assert found[1]["first"] == next(entry["loss"] for entry in read_log(tmp_path / "log.jsonl") if "loss" in entry)
 
 
 def test_broken_weights_are_never_a_checkpoint(tmp_path: Path) -> None:

@@ -2,8 +2,8 @@
 behind a prompt.
 
 KL(teacher behind the prompt ‖ student) is averaged over the tokens of texts: half of them plain, read by the teacher as
-a human's turn, half the openings of conversations. The teacher's 50 likeliest tokens and one bucket for the rest are
-computed once for all students and kept in the user's cache.
+a human's turn, half the openings of conversations; or rows {"text": …} that a suite names as `texts`. The teacher's 50
+likeliest tokens and one bucket for the rest are computed once for all students and kept in the user's cache.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from cai_eval.contracts import JSON, Artefact, Input, Kind, PolicySpec, Workshop
+from cai_eval.contracts import JSON, Artefact, DatasetSpec, Input, Kind, PolicySpec, Workshop
 from cai_eval.errors import UserError
 
-from .texts import draw_texts
+from .texts import as_read, draw_texts, opening
 
 
 class ContextDistillation:
@@ -28,6 +28,7 @@ class ContextDistillation:
     inputs: ClassVar[Mapping[str, Input]] = {
         "start": Input("policy"),
         "teacher": Input("policy", "hhh-prompt@largest"),
+        "texts": Input("dataset", None, optional=True),
     }
     output: ClassVar[Kind] = "policy"
     instant: ClassVar[bool] = False
@@ -37,7 +38,7 @@ class ContextDistillation:
 
         model_config = ConfigDict(extra="forbid", frozen=True)
 
-        texts: PositiveInt = Field(2000, description="texts to distil on, half of them openings of conversations")
+        texts: PositiveInt = Field(2000, description="texts to distil on, where a suite names none")
         tokens: PositiveInt = Field(256, description="of a text, at most")
         k: PositiveInt = Field(50, description="the teacher's likeliest tokens that are told apart")
         exact: bool = Field(False, description="KL over the whole vocabulary; the teacher then runs in every step")
@@ -67,7 +68,7 @@ class ContextDistillation:
         assert isinstance(teacher, PolicySpec)
         if not teacher.prefix.ids:
             raise UserError(f"the teacher of {self.name} has no prompt: name a prompted policy as its input 'teacher'.")
-        texts = draw_texts(workshop.source, config.texts, workshop.seed)
+        texts = as_read(self._texts(inputs, workshop), teacher.format, opening(workshop.tokenizer(start)))
         lesson = Lesson(workshop, start, teacher, texts, config.tokens)
         if config.exact:
             batches, objective = lesson.exact(config.rows)
@@ -79,6 +80,21 @@ class ContextDistillation:
             batches,
             objective,
             Optimisation(config.steps, config.rate, config.warmup, precision=config.precision, seed=workshop.seed),
-            format="dialogue",
+            format=teacher.format,
             lora=LoRA(config.lora_rank, 2 * config.lora_rank) if config.lora_rank else None,
         )
+
+    def _texts(self, inputs: Mapping[str, Artefact], workshop: Workshop) -> list[str]:
+        match inputs:
+            case {"texts": DatasetSpec() as texts}:
+                return [_text(row) for row in workshop.rows(texts)]
+            case _:
+                return draw_texts(workshop.source, self.config.texts, workshop.seed)
+
+
+def _text(row: Mapping[str, JSON]) -> str:
+    match row:
+        case {"text": str(text)}:
+            return text
+        case _:
+            raise UserError(f'a text to distil on is a row {{"text": "…"}}, and there is one with {", ".join(row)}.')

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from cai_eval.contracts import Published, Source
+from collections.abc import Iterable
+from typing import Any
+
+from cai_eval.contracts import Format, Published, Source
 from cai_eval.data import read
 from cai_eval.dialogue import render
 
@@ -20,14 +23,14 @@ CONVERSATIONS = Published(
     source="https://huggingface.co/datasets/HuggingFaceH4/no_robots",
     licence="CC-BY-NC-4.0",
 )
+HUMAN = "Human:"
 WORDS = 10  #: shorter texts are headings
 
 
-def draw_texts(source: Source, count: int, seed: int) -> list[tuple[str, str]]:
-    """`count` texts as (student, teacher) read them, half of either kind where the source has so many.
+def draw_texts(source: Source, count: int, seed: int) -> list[str]:
+    """`count` texts, half plain and half conversations where the source has so many.
 
-    A plain text stands before the teacher as a human's turn; a conversation opens one by itself. Raises UserError where
-    the source lacks the texts or a row cannot be read.
+    Raises UserError where the source lacks them or a row cannot be read.
     """
     from cai_eval.training.data import conversations
     from cai_eval.training.optimisation import order
@@ -36,6 +39,23 @@ def draw_texts(source: Source, count: int, seed: int) -> list[tuple[str, str]]:
     talks = [render(turns) for turns in conversations(source.rows(CONVERSATIONS))]
     half = count // 2
     return [
-        *((plain[i], f"Human: {plain[i]}") for i in order(seed, 0, len(plain))[: count - half]),
-        *((talks[i], talks[i]) for i in order(seed, 1, len(talks))[:half]),
+        *(plain[i] for i in order(seed, 0, len(plain))[: count - half]),
+        *(talks[i] for i in order(seed, 1, len(talks))[:half]),
     ]
+
+
+def as_read(texts: Iterable[str], teacher: Format, opening: str) -> list[tuple[str, str]]:
+    """Texts as (student, teacher) read them.
+
+    A teacher in dialogue format reads a plain text as a human's turn; a conversation opens one by itself. One in plain
+    format reads on from its prompt, and its student begins behind `opening`, so that it learns the first token too.
+    """
+    if teacher == "plain":
+        return [(f"{opening}{text}", text) for text in texts]
+    return [(text, text if text.startswith(HUMAN) else f"{HUMAN} {text}") for text in texts]
+
+
+def opening(tokenizer: Any) -> str:
+    """The token that stands for no text at all, where the tokenizer does not put one before every text itself."""
+    token: str = tokenizer.bos_token or tokenizer.eos_token or ""
+    return "" if tokenizer("x")["input_ids"][0] in tokenizer.all_special_ids else token

@@ -1,0 +1,83 @@
+"""Prompts of laboratories and of the published comparisons."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cai_eval.data import PublishedSource
+from cai_eval.dialogue import Turn, parse_turns, render
+from cai_eval.errors import UserError
+from cai_eval.lab.source import LaboratorySource
+from cai_eval.testing import RowsSource
+from cai_eval.training.prompts import Prompt, is_one_turn, read_prompts
+
+ROWS = [{"id": f"p{n}", "prompt": f"How do I bake: {n}? ", "kind": "benign", "cluster": f"c{n % 3}"} for n in range(9)]
+SOURCE = RowsSource({"helpful-prompts": ROWS})
+
+
+def test_a_larger_count_begins_with_the_same_prompts() -> None:
+    few, many = (read_prompts(SOURCE, "helpful-prompts", count, 1) for count in (4, 50))
+    assert many[:4] == few
+    assert {prompt.id for prompt in many} == {row["id"] for row in ROWS}
+    assert read_prompts(SOURCE, "helpful-prompts", 50, 2) != many
+
+
+def test_a_colon_and_a_blank_do_not_cut_a_prompt() -> None:
+    found = {prompt.id: prompt for prompt in read_prompts(SOURCE, "helpful-prompts", 9, 0)}
+    assert found["p4"] == Prompt("p4", "How do I bake: 4?", "benign", "c1")
+
+
+def test_the_order_of_the_rows_does_not_matter() -> None:
+    turned = RowsSource({"helpful-prompts": ROWS[::-1]})
+    assert read_prompts(turned, "helpful-prompts", 5, 0) == read_prompts(SOURCE, "helpful-prompts", 5, 0)
+
+
+def test_of_a_transcript_the_first_human_turn_is_taken() -> None:
+    chosen = "\n\nHuman: Why: tell me\n\nplainly\n\nAssistant: No.\n\nHuman: Why?\n\nAssistant: So."
+    rows = [
+        {"chosen": chosen, "rejected": chosen},
+        {"chosen": chosen.replace("No.", "Yes."), "rejected": chosen},
+        {"chosen": "\n\nHuman: \n\nAssistant: Hello?", "rejected": ""},
+        {"chosen": "\n\nHuman: Once\n\nHuman: Twice\n\nAssistant: Hello?", "rejected": ""},
+    ]
+    (found,) = read_prompts(RowsSource({"red-team-prompts": rows}), "red-team-prompts", 10, 0)
+    assert (found.text, found.kind) == ("Why: tell me\n\nplainly", "harmful")
+
+
+def test_what_cannot_be_had_is_refused() -> None:
+    with pytest.raises(UserError, match="did you mean 'test-prompts'"):
+        read_prompts(SOURCE, "test-prompt", 1, 0)
+    with pytest.raises(UserError, match="row 1 of red-team-prompts has not the published schema"):
+        read_prompts(RowsSource({"red-team-prompts": [{"question": "?"}]}), "red-team-prompts", 1, 0)
+    with pytest.raises(UserError, match="holds no prompt"):
+        read_prompts(RowsSource({"red-team-prompts": []}), "red-team-prompts", 1, 0)
+
+
+def test_the_laboratorys_sets_hold_their_kinds_and_share_no_prompt() -> None:
+    source = LaboratorySource()
+    sets = {name: read_prompts(source, f"{name}-prompts", 10**6, 0) for name in ("red-team", "validation", "test")}
+    assert {prompt.kind for prompt in sets["red-team"]} == {"harmful"}
+    assert {prompt.kind for prompt in sets["test"]} == {"harmful", "benign", "alarming", "question"}
+    harmful = [{prompt.text for prompt in each if prompt.kind == "harmful"} for each in sets.values()]
+    assert len(set.union(*harmful)) == sum(map(len, harmful))
+
+
+def test_the_published_prompts_are_read(data_dir: Path) -> None:
+    found = read_prompts(PublishedSource(data_dir), "test-prompts", 10**6, 0)
+    assert 2000 < len(found) < 2312
+    assert len({prompt.id for prompt in found}) == len(found)
+    json.dumps([prompt.text for prompt in found])
+
+
+@given(st.text(alphabet="ab:\n Human"))
+def test_a_turn_is_read_back_from_a_dialogue(text: str) -> None:
+    turns = (Turn("Human", text), Turn("Assistant", text))
+    assert not is_one_turn(text) or parse_turns(render(turns)) == turns
+
+
+@pytest.mark.parametrize("text", ["", " a", "a\nHuman: b", "a\n\nAssistant: b", "a\nAssistant:"])
+def test_what_is_no_turn(text: str) -> None:
+    assert not is_one_turn(text)

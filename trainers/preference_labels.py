@@ -1,0 +1,115 @@
+"""Comparisons as people make them, for preference models (Bai et al. 2022a, §2).
+
+Where the source can judge answers, a policy answers each prompt twice and the judge prefers one, with Bradley–Terry
+noise. Where the prompts are published with people's choices (hh-rlhf), those are taken and no policy is asked.
+
+For harmlessness the labels rank by grade of harm alone: people who looked for the more harmful answer had no quarrel
+with one that dodges. Only a constitution speaks of that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from random import Random
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
+
+from cai_eval.contracts import JSON, Artefact, DatasetSpec, Input, Kind, PolicySpec, Workshop
+from cai_eval.errors import UserError, unknown
+from cai_eval.judging import HARM_ALONE, HELPFULNESS, Weights, choose, utility
+from cai_eval.training.prompts import SETS, read_prompts
+
+if TYPE_CHECKING:
+    from cai_eval.training.labelling import Pair
+
+Care = Literal["helpfulness", "harmlessness"]
+
+#: what is cared for → the kind of comparison, what counts, and where the prompts are from
+CARES: Mapping[Care, tuple[str, Weights, str]] = {
+    "helpfulness": ("helpful", HELPFULNESS, "helpful-prompts"),
+    "harmlessness": ("harmless", HARM_ALONE, "red-team-prompts"),
+}
+SHARD = 1024  #: published comparisons
+
+
+class PreferenceLabels:
+    """Pairs of `sampler`'s answers with a judge's labels, or published ones with people's."""
+
+    name: ClassVar[str] = "preference-labels"
+    version: ClassVar[str] = "1"
+    title: ClassVar[str] = "Preference labels"
+    inputs: ClassVar[Mapping[str, Input]] = {"sampler": Input("policy", optional=True)}
+    output: ClassVar[Kind] = "dataset"
+    instant: ClassVar[bool] = False
+
+    class Config(BaseModel):
+        """What is cared for, on which prompts, with how much noise."""
+
+        model_config = ConfigDict(extra="forbid", frozen=True)
+
+        care: Care = Field("helpfulness", description="what the labels rank by")
+        prompts: str | None = Field(None, description="a set of prompts; by default that of what is cared for")
+        count: PositiveInt = Field(1024, description="prompts, or published comparisons; all where there are fewer")
+        pairs: PositiveInt = Field(1, description="of answers to each prompt")
+        max_tokens: PositiveInt = Field(256, description="of an answer")
+        temperature: PositiveFloat = Field(1.0, le=5, description="of the judge's noise, in units of utility")
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.kind, self.weights, self.prompts = CARES[config.care]
+
+    def alternatives(self) -> Sequence[Mapping[str, JSON]]:
+        return (self.config.model_dump(),)
+
+    def run(self, inputs: Mapping[str, Artefact], workshop: Workshop) -> Artefact:
+        """Raises UserError for prompts that cannot be had or judged, and where no comparison came out."""
+        prompts = self.config.prompts or self.prompts
+        if prompts not in SETS:
+            raise unknown("set of prompts", prompts, SETS)
+        rows = workshop.source.rows(SETS[prompts])
+        if rows and "chosen" in rows[0]:
+            return self._published(rows, workshop)
+        sampler = inputs.get("sampler")
+        if not isinstance(sampler, PolicySpec):
+            raise UserError(f"nobody answers {prompts}: name a policy as the input 'sampler' of {self.name}.")
+        return self._judged(prompts, sampler, workshop)
+
+    def _judged(self, prompts: str, sampler: PolicySpec, workshop: Workshop) -> DatasetSpec:
+        from cai_eval.training.labelling import draw_pairs, label_pairs
+
+        config = self.config
+        asked = read_prompts(workshop.source, prompts, config.count, workshop.seed)
+        pairs = draw_pairs(workshop, sampler, asked, config.pairs, config.max_tokens)
+        return label_pairs(workshop, pairs, lambda some: [self._label(pair, workshop) for pair in some])
+
+    def _label(self, pair: Pair, workshop: Workshop) -> dict[str, JSON]:
+        from cai_eval.training.comparisons import Comparison, as_row
+
+        grades = [workshop.source.judge(pair.prompt, answer) for answer in (pair.first, pair.second)]
+        if None in grades:
+            raise UserError(f"nobody knows how good an answer to {pair.prompt!r} is: choose prompts with human labels.")
+        utilities = [utility(each, self.weights) for each in grades if each is not None]
+        better = choose(utilities, self.config.temperature, Random(f"{workshop.seed}/label/{pair.id}"))
+        labelled = Comparison(pair.id, pair.context, pair.first, pair.second, 1.0 - better, self.kind, "oracle")
+        return {**as_row(labelled), "utilities": utilities}
+
+    def _published(self, rows: Sequence[JSON], workshop: Workshop) -> DatasetSpec:
+        from cai_eval.training.comparisons import as_row, read_comparisons
+        from cai_eval.training.labelling import SAME, report
+        from cai_eval.training.shards import make_dataset
+
+        differing = [row for row in rows if row["chosen"] != row["rejected"]]
+        same = len(rows) - len(differing)
+        comparisons = read_comparisons(differing, self.kind)
+        Random(workshop.seed).shuffle(comparisons)
+        chosen = comparisons[: self.config.count]
+        made = make_dataset(
+            workshop.directory,
+            "comparisons",
+            len(chosen),
+            SHARD,
+            lambda places: [as_row(chosen[place]) for place in places],
+            workshop.progress,
+        )
+        return report(workshop, made, len(chosen) + same, {SAME: same})
