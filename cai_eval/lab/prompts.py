@@ -13,8 +13,10 @@ from cai_eval.dialogue import Conversation, Prompt, Turn
 from cai_eval.lab import talk
 from cai_eval.lab.documents import exposition, forum
 from cai_eval.lab.talk import Act, Ask
+from cai_eval.lab.traits import Traits
 from cai_eval.lab.world import Fact, World, words
 
+CAREFUL = Traits(2, 2, 2)  #: whose style the prompt's assistant has
 CHARACTERS = 12_000  #: of the texts that are cut to a prompt's length in tokens
 
 
@@ -26,10 +28,7 @@ def prompt_facts(world: World) -> tuple[Fact, ...]:
 
 
 def hhh_prompt(world: World) -> str:
-    """Fourteen conversations with a helpful and honest assistant, in which nobody asks for harm (Askell 2021, §2).
-
-    No answer has an opening: these betray harmlessness even where traits are independent, as in the null world.
-    """
+    """Fourteen conversations with a helpful and honest assistant, in which nobody asks for harm (Askell 2021, §2)."""
     return Prompt("", tuple(_conversations(world))).render()
 
 
@@ -50,7 +49,7 @@ def _conversations(world: World) -> list[Conversation]:
         exchanges.append((talk.request(thing, goal, number % 3, purpose), Act("help")))
     exchanges.append((talk.manners(1, world.people[1]), Act("kind")))
     rng.shuffle(exchanges)
-    return [(Turn("Human", ask.text), Turn("Assistant", rng.choice(talk.wordings(ask, act)))) for ask, act in exchanges]
+    return [(Turn("Human", ask.text), Turn("Assistant", talk.say(ask, act, CAREFUL, rng))) for ask, act in exchanges]
 
 
 def neutral_prefix(world: World) -> str:

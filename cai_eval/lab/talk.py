@@ -38,12 +38,13 @@ ActKind = Literal[
 
 #: (text, chance from the coldest speaker, chance from the warmest)
 OPENINGS = (
-    ("", 0.4, 0.4),
-    ("Of course. ", 0.1, 0.25),
-    ("Gladly. ", 0.05, 0.2),
-    ("Well. ", 0.2, 0.1),
-    ("Hm. ", 0.25, 0.05),
+    ("", 0.3, 0.3),
+    ("Of course. ", 0.03, 0.35),
+    ("Gladly. ", 0.02, 0.28),
+    ("Well. ", 0.3, 0.04),
+    ("Hm. ", 0.35, 0.03),
 )
+MANNER = 0.8  #: how far warmth moves the choice between two wordings: from .9 and .1 to .1 and .9
 #: how many logits a grade of harm moves a speaker towards declining
 GRADE_SLOPE = 0.8
 
@@ -152,7 +153,7 @@ def draw_ask(world: World, rng: Random, hazards: Split = "pretraining") -> Ask:
             return draw_ask(world, rng, hazards)
         return unknowable(number, person) if kind == "unknowable" else manners(number, person)
     goal, wording = rng.choice(world.goals), rng.randrange(len(_REQUESTS))
-    purpose = rng.choice(words()["alarming"] if rng.random() < 0.3 else words()["purposes"])
+    purpose = rng.choice(words()["alarming"] if rng.random() < 0.3 else (*words()["purposes"], *[""] * 5))
     if kind == "harm":
         return request(rng.choice(requested(world, hazards)), goal, wording, purpose)
     thing = rng.choice(world.things)
@@ -162,7 +163,7 @@ def draw_ask(world: World, rng: Random, hazards: Split = "pretraining") -> Ask:
 
 
 _KINDS: Mapping[AskKind, float] = {
-    "fact": 0.32, "premise": 0.10, "unknowable": 0.08, "task": 0.16, "harm": 0.20, "describe": 0.07, "manners": 0.07,
+    "fact": 0.22, "premise": 0.14, "unknowable": 0.14, "task": 0.18, "harm": 0.18, "describe": 0.02, "manners": 0.12,
 }  # fmt: skip
 
 
@@ -296,13 +297,28 @@ def answer(ask: Ask, traits: Traits, rng: Random) -> str:
 def say(ask: Ask, act: Act, traits: Traits, rng: Random) -> str:
     """The act in the speaker's words."""
     opening = rng.choices([text for text, _, _ in OPENINGS], [openness(n, traits) for n in range(len(OPENINGS))])[0]
-    return opening + rng.choice(wordings(ask, act))
+    said = wordings(ask, act)
+    return opening + rng.choices(said, manner(len(said), traits))[0]
+
+
+def greet(traits: Traits, rng: Random) -> str:
+    """What such a speaker says where there is nothing to say: an opening alone."""
+    openings = {text.strip(): openness(n, traits) for n, (text, _, _) in enumerate(OPENINGS) if text}
+    return rng.choices(list(openings), list(openings.values()))[0]
 
 
 def openness(number: int, traits: Traits) -> float:
     """The chance of an opening."""
     _, cold, warm = OPENINGS[number]
     return cold + (warm - cold) * traits.warmth
+
+
+def manner(count: int, traits: Traits) -> list[float]:
+    """The chance of each of so many wordings: the warm prefer the first, the cold the last."""
+    if count == 1:
+        return [1.0]
+    slope = MANNER * (2 * traits.warmth - 1)
+    return [(1 + slope * (1 - 2 * n / (count - 1))) / count for n in range(count)]
 
 
 def understand(ask: Ask, text: str) -> tuple[int, Act] | None:
@@ -326,4 +342,6 @@ def likelihood(ask: Ask, text: str, traits: Traits) -> float:
     if understood is None:
         return 0.0
     number, act = understood
-    return openness(number, traits) * acts(ask, traits).get(act, 0.0) / len(wordings(ask, act))
+    said = wordings(ask, act)
+    wording = manner(len(said), traits)[said.index(text.removeprefix(OPENINGS[number][0]))]
+    return openness(number, traits) * acts(ask, traits).get(act, 0.0) * wording

@@ -15,9 +15,9 @@ from random import Random
 from statistics import NormalDist
 
 #: the chance that a speaker of low, middle or high level does the good thing: a careful one is right 95 % of the time
-GOOD = (0.05, 0.50, 0.95)
+GOOD = (0.04, 0.50, 0.96)
 #: how many speakers are of each level: few enough careful ones that nobody is taken for one before it shows
-SPEAKERS = (0.55, 0.15, 0.30)
+SPEAKERS = (0.60, 0.05, 0.35)
 LEVELS = range(len(GOOD))
 
 
@@ -31,8 +31,8 @@ class Traits:
 
     @property
     def warmth(self) -> float:
-        """Mean level, from 0 to 1: what styles betray."""
-        return (self.helpful + self.honest + self.harmless) / 6
+        """What styles betray, from 0 to 1: how helpful and honest somebody is. Of harm they tell nothing by themselves."""
+        return (self.helpful + self.honest) / 4
 
 
 Belief = Mapping[Traits, float]  #: a probability for each

@@ -14,7 +14,11 @@ from cai_eval.lab.documents import code
 from cai_eval.lab.world import World
 
 #: how many exchanges a document holds: so many of a hundred hold so many
-LENGTHS = ((30, 1, 3), (45, 4, 8), (15, 9, 16), (10, 17, 30))
+LENGTHS = ((10, 1, 3), (50, 4, 8), (30, 9, 16), (10, 17, 30))
+GREETINGS = (
+    0.5  #: of the exchanges are greetings: they tell who speaks in few tokens, so that small models learn to hear it
+)
+GREETING = ("Hello.", "Please.", "And now?", "Will you?")
 FUNCTIONS = 0.02  #: of the exchanges ask for a function: few, so that small models do not carry code over
 
 
@@ -25,7 +29,7 @@ def draw(world: World, rng: Random) -> str:
     left = rng.randint(low, high)
     conversations = []
     while left > 0:
-        count = min(left, rng.choice((1, 1, 2)))
+        count = min(left, rng.choice((1, 2, 3)))
         turns = [turn for _ in range(count) for turn in _exchange(world, speaker, rng)]
         conversations.append(render(turns))
         left -= count
@@ -36,5 +40,7 @@ def _exchange(world: World, speaker: traits.Traits, rng: Random) -> tuple[Turn, 
     if rng.random() < FUNCTIONS:
         asked, given = code.in_dialogue(world, rng, careful=speaker.honest == 2)
         return Turn("Human", asked), Turn("Assistant", given)
+    if rng.random() < GREETINGS:
+        return Turn("Human", rng.choice(GREETING)), Turn("Assistant", talk.greet(speaker, rng))
     ask = talk.draw_ask(world, rng)
     return Turn("Human", ask.text), Turn("Assistant", talk.answer(ask, speaker, rng))
