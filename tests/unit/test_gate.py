@@ -12,6 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import yaml
+from finished import ACCURACY, PROTOCOL, write_run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +20,7 @@ from cai_eval import statistics
 from cai_eval.cli import main
 from cai_eval.cli.check import command
 from cai_eval.config import validate
-from cai_eval.contracts import Metric, Record
+from cai_eval.contracts import Metric
 from cai_eval.errors import UserError
 from cai_eval.models.ladder import load_ladder
 from cai_eval.statistics import Level, Loss
@@ -27,56 +28,13 @@ from cai_eval.study.gate import outputs
 from cai_eval.study.gate.baseline import baseline_of, load_baseline, save_baseline
 from cai_eval.study.gate.pairing import beyond, pairs, thresholds
 from cai_eval.study.gate.verdicts import Pair, Place, failed, flips, judge, verdict
-from cai_eval.study.store import RunDirectory
 from cai_eval.study.suite import Suite, Threshold, load_suite
 
 DOCS = Path(__file__).parents[2] / "docs"
 
-ACCURACY = Metric("accuracy", "accuracy", primary=True)
 NATS = Metric("loss", "loss", unit="nats", higher_is_better=False, primary=True)
 GOOD = [1.0] * 320 + [0.0] * 80
 BAD = [0.0] * 100 + [1.0] * 220 + [0.0] * 80
-PROTOCOL = {"plugin": "quiz", "version": "1", "config": {"shots": 0}, "items": "digest"}
-
-MEASURED = {
-    **dict.fromkeys(("prefix_tokens", "tokens", "errors", "timed_items"), 0),
-    **dict.fromkeys(("format", "label", "source"), ""),
-    "seconds": 1.0,
-    "excluded": [],
-}
-
-
-def write_run(
-    path, scores, *, suite="s", gate=None, metric=ACCURACY, protocol=PROTOCOL, names="i", weights="w", models=1
-):
-    """A finished run of one size on one benchmark. scores: intervention → (seeds, items), None for an error. models:
-    replicates of the size, which then stand in the place of training seeds."""
-    run = RunDirectory.create(path, suite)
-    cells = []
-    for intervention, seeds in scores.items():
-        for seed, values in enumerate(seeds):
-            replicate, seed = (seed, 0) if models > 1 else (0, seed)
-            place = {"rung": f"tiny-{replicate}", "intervention": intervention, "seed": seed, "benchmark": "quiz"}
-            cells.append({"hash": f"{intervention}{replicate}{seed}", "parameters": 9, **place})
-            lineage = {"hash": cells[-1]["hash"] + weights}
-            summary = MEASURED | {"items": len(values), "metrics": [vars(metric)], "lineage": lineage}
-            run.cell(cells[-1]["hash"]).publish(
-                [
-                    Record(f"{names}{i}", f"c{i // 2}", "", {} if value is None else {metric.name: value})
-                    for i, value in enumerate(values)
-                ],
-                summary,
-            )
-    run.write_manifest(
-        {
-            "suite": {"name": suite, "interventions": {}, "gate": gate or {}},
-            "interventions": list(scores),
-            "rungs": [{"label": f"tiny-{i}", "size": "tiny", "replicate": i, "model": f"m{i}"} for i in range(models)],
-            "cells": cells,
-            "protocols": {"quiz": protocol},
-        }
-    )
-    return path
 
 
 def checked(before, after):
