@@ -244,3 +244,12 @@ def test_the_examples_of_ours_keep_to_their_point_of_view() -> None:
         assert not re.search(r"\bassistant\b|\bthe human\b|\bresponse\b|\brevis", example.revision, re.IGNORECASE)
         assert re.search(r"\byou\b|\byour\b|\bI\b", example.revision)
         assert example.revision.strip() != example.answer.strip()
+
+
+def test_the_example_in_the_docs_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "constitutions.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    read = load_constitution(write(tmp_path, example))
+    assert [len(each) for each in (read.revising, read.comparing, read.critiques, read.comparisons)] == [1, 2, 1, 1]
+    for name in names():
+        assert f"`{name}`" in page
