@@ -87,10 +87,10 @@ def _cells(results: Results, renamed: dict[str, str]) -> dict[Key, str]:
 
 def _same_rungs(first: Results, other: Results) -> dict[str, str]:
     """Rungs of the other run that go by another label in the first → that label."""
-    ours, theirs = (dict(zip(run.cells["rung"], run.cells["model"], strict=True)) for run in (first, other))
+    ours, theirs = (dict[str, str](zip(run.cells["rung"], run.cells["model"], strict=True)) for run in (first, other))
     if len(ours) == len(theirs) == 1:
         return dict(zip(theirs, ours, strict=True))
-    by_model = {model: rung for rung, model in ours.items()}
+    by_model: dict[str, str] = {model: rung for rung, model in ours.items()}
     found = {rung: by_model.get(model, rung) for rung, model in theirs.items() if rung not in ours}
     return {rung: label for rung, label in found.items() if label not in theirs}
 
