@@ -72,10 +72,14 @@ class Revisions:
         ]
 
     def items(self, source: Source) -> list[Item]:
-        """Raises UserError where the constitution has too few principles, or the set no harmful prompt."""
+        """Harmful prompts, with the seal of the constitution: under another one they are other items.
+
+        Raises UserError where the constitution has too few principles.
+        """
         self._constitution()
         prompts = [each for each in read_prompts(source, self.config.set, EVERY, 0) if each.kind == HARMFUL]
-        return [Item(p.id, p.cluster, p.kind, {"prompt": p.text}) for p in prompts[: self.config.prompts]]
+        about = {"constitution": self.config.constitution}
+        return [Item(p.id, p.cluster, p.kind, {"prompt": p.text, **about}) for p in prompts[: self.config.prompts]]
 
     def evaluate(self, subject: Policy | Scorer, items: Sequence[Item]) -> Iterator[Record]:
         assert isinstance(subject, Policy)
