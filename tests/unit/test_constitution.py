@@ -126,6 +126,31 @@ def test_an_unknown_name_is_told_its_neighbours() -> None:
         load_constitution("laboratry")
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "mine.yaml:1: .*mapping|mine.yaml:1: .*dictionary"),
+        ("- a\n- b\n", "mine.yaml:1: .*dictionary"),
+        ("name: [\n", "not valid YAML"),
+        ("name: mine\ntitle: Mine\nprinciples: 3\n", "mine.yaml:3: 'principles' should be a valid tuple, not 3"),
+        ("name: mine\nname: mine\n", "mine.yaml:2: 'name' stands on line 1 already"),
+    ],
+)
+def test_what_is_no_constitution_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load_constitution(write(tmp_path, text))
+
+
+def test_a_folder_of_a_shipped_name_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "laboratory").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert load_constitution("laboratory").revising
+    with pytest.raises(UserError, match="unknown constitution ''"):
+        load_constitution("")
+    with pytest.raises(UserError, match="cannot be read"):
+        load_constitution("missing.yaml")
+
+
 def test_a_seal_is_that_of_the_content(tmp_path: Path) -> None:
     path = write(tmp_path, MINE)
     sealed = seal(path)
