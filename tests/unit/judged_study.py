@@ -11,7 +11,7 @@ import pandas as pd
 
 from cai_eval.benchmarks.answers import Answers
 from cai_eval.benchmarks.revisions import Revisions
-from cai_eval.contracts import Record, Results, Trained
+from cai_eval.contracts import Kind, Record, Results, Trained
 
 SIZES = {"small": 300_000, "large": 2_600_000}
 TITLES = {
@@ -142,27 +142,51 @@ def revised(rng: np.random.Generator, number: int, gain: float) -> Record:
     )
 
 
+#: policy → what it starts from; the reward of each was trained on the helpful labels
+REINFORCED = {"helpful-rlhf": "base", "hh-rlhf": "base", "rl-cai": "sl-cai", "rl-cai-cot": "sl-cai"}
+
+
 def trained(folder: Path) -> list[Trained]:
-    """What made the policies; the PPO ones have logs."""
-    made = []
-    for rung, parameters in SIZES.items():
-        for name, start in (
-            ("helpful-rlhf", "base"),
-            ("hh-rlhf", "base"),
-            ("rl-cai", "sl-cai"),
-            ("rl-cai-cot", "sl-cai"),
-        ):
-            place = folder / rung / name
-            place.mkdir(parents=True)
-            (place / "log.jsonl").write_text("".join(json.dumps(entry) + "\n" for entry in ppo_log()))
-            config = {"updates": 60, "batch": 64}
-            inputs = {"start": start, "reward": "pm"}
-            made.append(Trained(name, rung, parameters, 0, "policy", "ppo", config, inputs, place))
-        for name, final in (("helpful-rlhf-20", "helpful-rlhf"), ("rl-cai-20", "rl-cai")):
-            made.append(
-                Trained(name, rung, parameters, 0, "policy", "ppo-snapshot", {"update": 20}, {"of": final}, folder)
-            )
+    """What made the policies; the PPO ones have logs, and the data sets rows."""
+    return [each for rung, parameters in SIZES.items() for each in trained_at(rung, parameters, folder / rung)]
+
+
+def trained_at(rung: str, parameters: int, place: Path) -> list[Trained]:
+    made: list[Trained] = []
+
+    def add(name: str, kind: Kind, trainer: str, config: dict[str, object], **inputs: str) -> Path:
+        own = place / name
+        own.mkdir(parents=True)
+        made.append(Trained(name, rung, parameters, 0, kind, trainer, config, inputs, own))
+        return own
+
+    write_rows(add("helpful-labels", "dataset", "preference-labels", {}), [label(n) for n in range(3)])
+    add("pm", "scorer", "preference-model", {}, comparisons="helpful-labels")
+    for name, start in REINFORCED.items():
+        log = add(name, "policy", "ppo", {"updates": 60, "batch": 64}, start=start, reward="pm") / "log.jsonl"
+        log.write_text("".join(json.dumps(entry) + "\n" for entry in ppo_log()))
+    for final in ("helpful-rlhf", "rl-cai"):
+        add(f"{final}-20", "policy", "ppo-snapshot", {"update": 20}, of=final)
+    revisions = add("revisions", "dataset", "critique-revision", {}, sampler="base", critic="base")
+    write_rows(revisions, [chain(number, length) for number in range(2) for length in (1, 2)])
+    add("sl-cai", "policy", "fine-tune", {}, start="base", dialogues="revisions")
     return made
+
+
+def write_rows(folder: Path, rows: list[dict[str, object]]) -> None:
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (folder / "artefact.json").write_text(json.dumps({"artefact": {"path": "rows.jsonl"}}))
+
+
+def label(number: int) -> dict[str, object]:
+    sides = {"first": "First.", "second": "Second.", "label": 1.0}
+    return {"id": f"l{number}", "prompt": "Human: Q\n\nAssistant:", **sides, "by": "oracle", "principle": ""}
+
+
+def chain(number: int, length: int) -> dict[str, object]:
+    steps = [{"principle": "less-harm", "critique": "It harms.", "revision": f"Mended {n}."} for n in range(length)]
+    about = {"id": f"{number}/round {length}", "kind": "harmful", "round": length, "prompt": f"Q{number}"}
+    return {**about, "answer": "A.", "text": "", "chain": steps}
 
 
 def ppo_log() -> list[dict[str, object]]:

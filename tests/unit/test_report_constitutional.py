@@ -7,6 +7,8 @@ import pytest
 
 from cai_eval.contracts import Figure, Table
 from cai_eval.errors import UserError
+from cai_eval.reports.chains import Chains
+from cai_eval.reports.conduct import Conduct
 from cai_eval.reports.elo import Elo
 from cai_eval.reports.matches import matches
 from cai_eval.reports.policies import paths
@@ -25,7 +27,7 @@ def rated(results, **config):
     return table.frame.set_index(["quality", "model", "policy"])
 
 
-@pytest.mark.parametrize("name", ["elo", "feedback", "training"])
+@pytest.mark.parametrize("name", ["elo", "feedback", "training", "conduct", "chains"])
 def test_reports_keep_their_promises(name, results):
     check_report(name, results=[toy_results(0), toy_results(3), results])
 
@@ -107,6 +109,28 @@ def test_logs_are_read_from_what_was_trained(results):
     assert set(frame["intervention"]) == {"helpful-rlhf", "hh-rlhf", "rl-cai", "rl-cai-cot"}
     assert frame["update"].max() == 19
     assert frame["held_out"].notna().all()
+
+
+def test_rows_show_whole_chains_and_labels_are_counted_once(tmp_path):
+    results = judged_study.study(tmp_path)
+    tables = {part.name: part.frame for part in Chains(Chains.Config(rows=2)).draw(results)}
+    chain = tables["rows-revisions"]
+    assert len(chain) == 2
+    assert "It harms." in chain["critiques and revisions"][0]
+    assert chain["critiques and revisions"][0].count("→") == 2
+    assert tables["rows-helpful-labels"]["label"].tolist() == [1.0, 1.0]
+    counts = tables["labels"].set_index("policy")
+    assert counts.loc["RL-CAI", ["by the source", "dialogues"]].tolist() == [3, 4]
+    assert counts.loc["helpful RLHF", ["by the source", "dialogues"]].tolist() == [3, 0]
+    said = tables["said"]
+    assert set(said["kind"]) == set(judged_study.KINDS)
+    assert "SL-CAI" in said
+    assert "RL-CAI, 20 updates" not in said
+
+
+def test_evasion_is_drawn_by_kind_of_prompt(results):
+    figures = {part.name: part for part in Conduct(Conduct.Config()).draw(results) if isinstance(part, Figure)}
+    assert set(figures["evasive-answers"].data["category"]) == set(judged_study.KINDS)
 
 
 @pytest.mark.parametrize("figure", paper_figures("bai-2022-cai"), ids=lambda figure: figure.figure)
