@@ -24,7 +24,7 @@ Array = NDArray[np.float64]
 
 BENCHMARK = "preference"
 BINS = 10
-CALIBRATED = "logistic"
+LOGISTIC = "logistic"
 CAPTION = (
     f"Comparisons in {BINS} bins of equal count by the difference of the two scores: its mean across, agreement with "
     f"the labels upwards, with {LEVEL:.0%} intervals by clusters. Broken line: the logistic function, which scores are "
@@ -79,28 +79,29 @@ def draw(panels: Sequence[Panel]) -> Canvas:
     """Panels side by side, a curve for each size."""
     names = [style.size_label(each.about["parameters"]) for panel in panels for each in panel.curves]
     looks = style.series(list(dict.fromkeys(names)))
-    margins = style.Margins(right=lettering.room_for([*looks, CALIBRATED]))
-    figure, axes = style.panels(style.COLUMN * len(panels), 1, len(panels), height=1.8, margins=margins)
+    width = style.COLUMN * len(panels)
+    entries = [*((name, look.colour) for name, look in looks.items()), (LOGISTIC, style.colour("quiet"))]
+    lines = lettering.key_lines(width, entries)
+    header = lettering.LINE * len(lines) / style.POINTS
+    figure, axes = style.panels(width, 1, len(panels), height=1.8, margins=style.Margins(right=0.2), header=header)
     for ax, panel in zip(axes, panels, strict=True):
         _draw(ax, panel, looks)
+    lettering.key(figure, lines)
     return figure
 
 
 def _draw(ax: Axes, panel: Panel, looks: Mapping[str, style.Series]) -> None:
     lettering.heading(ax, panel.title, "agreement with the labels, by difference of scores")
     charts.value_axis(ax, "fraction")
-    ends, reach = [], 0.0
+    reach = 0.0
     for each in panel.curves:
-        name, rows = style.size_label(each.about["parameters"]), _bins(each)
+        rows = _bins(each)
         x, y, low, high = (rows[column].to_numpy(float) for column in ("gap", "agreed", "low", "high"))
-        style.curve(ax, x, y, low, high, looks[name], rows["cell"].tolist())
-        ends.append(lettering.EndLabel(x[-1], y[-1], name, looks[name].colour))
+        style.curve(ax, x, y, low, high, looks[style.size_label(each.about["parameters"])], rows["cell"].tolist())
         reach = max(reach, float(x[-1]))
     along = np.linspace(0, reach, 50)
     ax.plot(along, special.expit(along), color=style.colour("quiet"), linewidth=0.7, dashes=(3, 2), zorder=1)
-    ends.append(lettering.EndLabel(reach, float(special.expit(reach)), CALIBRATED, style.colour("quiet")))
     ax.set_xlabel("difference of scores")
-    lettering.label_ends(ax, ends)
 
 
 def table(panels: Sequence[Panel]) -> pd.DataFrame:
