@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cai_eval.cli.doctor import _constitutions as broken_constitutions
+from cai_eval.cli.list import command as list_command
 from cai_eval.constitution import (
     ComparisonExample,
     Constitution,
@@ -278,3 +282,14 @@ def test_the_example_in_the_docs_is_one(tmp_path: Path) -> None:
     assert [len(each) for each in (read.revising, read.comparing, read.critiques, read.comparisons)] == [1, 2, 1, 1]
     for name in names():
         assert f"`{name}`" in page
+
+
+def test_they_are_listed_by_title_and_the_doctor_names_what_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = CliRunner().invoke(list_command, ["constitutions", "--json"])
+    assert {row["name"]: row["title"] for row in json.loads(listed.output)} == {
+        name: load_constitution(name).title for name in names()
+    }
+    assert not list(broken_constitutions())
+    monkeypatch.setattr("cai_eval.constitution.names", lambda: ["laboratory", "lavatory"])
+    (problem,) = broken_constitutions()
+    assert problem.startswith("unknown constitution 'lavatory'")
