@@ -20,7 +20,7 @@ from . import courses, frontier, reliability
 from .matches import QUALITIES, matches
 from .policies import Path, paths
 from .ratings import Rated, first_title, ratings
-from .rounds import rounds
+from .rounds import revised, rounds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -129,9 +129,9 @@ def _metric(results: Results, benchmark: str, name: str) -> Metric:
 # Revisions -------------------------------------------------------------------------------------------
 
 
-def judged(results: Results, needs: Sequence[tuple[str, str]]) -> bool:
-    """Whether the revisions of all these benchmarks have grades."""
-    return all(not rounds(results, [benchmark]).empty for benchmark, _ in needs)
+def judged(results: Results, figure: PaperFigure) -> bool:
+    """Whether the revisions that the figure shows have grades; so it is where it shows none."""
+    return all(not rounds(results, [name]).empty for name, _ in figure.needs if revised(results.metrics[name]))
 
 
 def _by_rounds(results: Results, curves: Mapping[str, str], *, split: str) -> Drawn:

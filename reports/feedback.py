@@ -11,7 +11,6 @@ from cai_eval.contracts import Figure, PaperFigure, Results, Table
 from cai_eval.pages.text import slug
 
 from . import bai_2022_cai, reliability
-from .rounds import revised
 
 LABELLED = "p_right"  #: the score of a benchmark whose records hold labels of AI feedback
 
@@ -31,11 +30,10 @@ class Feedback:
 
     def draw(self, results: Results) -> Iterator[Figure | Table]:
         """Harm against revisions where the run has them judged; reliability of the labels of each feedback model."""
-        if any(revised(metrics) for metrics in results.metrics.values()):
-            held = set(zip(results.cells["benchmark"], results.cells["intervention"], strict=True))
-            for figure in bai_2022_cai.REVISIONS:
-                if set(figure.needs) <= held and bai_2022_cai.judged(results, figure.needs):
-                    yield figure.draw(results)
+        held = set(zip(results.cells["benchmark"], results.cells["intervention"], strict=True))
+        for figure in self.papers:
+            if set(figure.needs) <= held and bai_2022_cai.judged(results, figure):
+                yield figure.draw(results)
         for benchmark, metrics in results.metrics.items():
             if not any(metric.name == LABELLED for metric in metrics):
                 continue
