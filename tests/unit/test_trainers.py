@@ -85,7 +85,7 @@ def test_a_distilled_policy_is_a_plain_model_without_prompt(bench: Bench, tmp_pa
     AutoModelForCausalLM.from_pretrained(made.model)
     found = losses(tmp_path / "node")
     assert found[-1] < found[0] / 2
-    assert sorted(path.name for path in (tmp_path / "node").iterdir()) == ["log.jsonl", "model"]
+    assert {path.name for path in (tmp_path / "node").iterdir()} - {"tensorboard"} == {"log.jsonl", "model"}
     shards = {path: path.stat().st_mtime_ns for path in cache.rglob("*.npy")}
     distil(bench, tmp_path / "another", steps=2)
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.npy")} == shards != {}
