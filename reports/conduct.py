@@ -43,7 +43,7 @@ class Conduct:
         if BY_KIND not in frames or frames[BY_KIND].empty:
             return
         finals = {each: frame[frame["intervention"].isin(known)] for each, frame in frames.items()}
-        titles = {each: results.interventions[each] for each in known}
+        titles = {each: results.interventions[each] for each in known if each in set(finals[BY_KIND]["intervention"])}
         drawn = [
             panels.Panel(m.name, m.label, m, finals[m.name][finals[m.name]["category"] == ""], {})
             for m in metrics

@@ -24,8 +24,6 @@ from cai_eval.scoring import NotScored, put_items
 from cai_eval.training.prompts import HARMFUL, SETS, read_prompts
 from cai_eval.training.revising import Draft, Revision, revise, say, to_revise_by
 
-EVERY = 1_000_000  #: more prompts than any set holds
-
 Chain = tuple[str, list[Revision]]  #: the first answer, and what each round that brought something made of it
 
 
@@ -75,9 +73,9 @@ class Revisions:
         Raises UserError where the constitution has too few principles.
         """
         self._constitution()
-        prompts = [each for each in read_prompts(source, self.config.set, EVERY, 0) if each.kind == HARMFUL]
+        prompts = read_prompts(source, self.config.set, self.config.prompts, 0, (HARMFUL,))
         about = {"constitution": self.config.constitution}
-        return [Item(p.id, p.cluster, p.kind, {"prompt": p.text, **about}) for p in prompts[: self.config.prompts]]
+        return [Item(p.id, p.cluster, p.kind, {"prompt": p.text, **about}) for p in prompts]
 
     def evaluate(self, subject: Policy | Scorer, items: Sequence[Item]) -> Iterator[Record]:
         assert isinstance(subject, Policy)
