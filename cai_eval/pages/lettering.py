@@ -130,8 +130,7 @@ def key(figure: Figure, lines: Sequence[Sequence[tuple[float, str, str]]]) -> No
             figure.text(x / width, y, "■ " + visible(words), color=shade, fontsize=6.5, va="center")
 
 
-def stamp(figure: Figure, words: str) -> None:
-    """A note at the foot of a finished figure, which goes wherever the figure goes."""
-    figure.text(
-        0.995, 1.5 / (figure.get_figheight() * POINTS), visible(words), ha="right", color=colour("quiet"), fontsize=5
-    )
+def stamp(figure: Figure, laboratory: str) -> None:
+    """Name at the foot of a finished figure the laboratory of its models, so that it goes wherever the figure goes."""
+    words, foot = visible(laboratory.partition(":")[0]), 1.5 / (figure.get_figheight() * POINTS)
+    figure.text(0.995, foot, f"models of {words}", ha="right", color=colour("quiet"), fontsize=5)
