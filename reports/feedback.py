@@ -1,18 +1,20 @@
-"""Revision and AI feedback: what critiques do to answers, and how far a choice by a principle can be trusted."""
+"""Revision and AI feedback: what critiques do to answers, and how far a choice between answers can be trusted."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import ClassVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from cai_eval.contracts import Figure, PaperFigure, Results, Table
+from cai_eval.pages import scores
 from cai_eval.pages.text import slug
 
-from . import bai_2022_cai, reliability
+from . import bai_2022_cai, panels, reliability
 
 LABELLED = "p_right"  #: the score of a benchmark whose records hold labels of AI feedback
+CHOICE = "accuracy"  #: the primary metric of a benchmark whose items are two answers
 
 
 class Feedback:
@@ -23,27 +25,52 @@ class Feedback:
     papers: ClassVar[tuple[PaperFigure, ...]] = (*bai_2022_cai.REVISIONS, *bai_2022_cai.FEEDBACK)
 
     class Config(BaseModel, frozen=True, extra="forbid"):
-        """Nothing to choose."""
+        """level: of the intervals."""
+
+        level: float = Field(default=0.95, gt=0, lt=1)
 
     def __init__(self, config: Config) -> None:
-        pass
+        self.config = config
 
     def draw(self, results: Results) -> Iterator[Figure | Table]:
-        """Harm against revisions where the run has them judged; reliability of the labels of each feedback model."""
+        """The paper's figures that the run allows; how often each model chooses right; whether its labels come true."""
         held = set(zip(results.cells["benchmark"], results.cells["intervention"], strict=True))
         for figure in self.papers:
             if set(figure.needs) <= held and bai_2022_cai.judged(results, figure):
                 yield figure.draw(results)
         for benchmark, metrics in results.metrics.items():
-            if not any(metric.name == LABELLED for metric in metrics):
-                continue
-            cells = results.cells[results.cells["benchmark"] == benchmark]
-            for intervention, rows in cells.groupby("intervention", sort=False):
-                labels = [reliability.Labels.of(results, str(cell)) for cell in rows.index]
-                yield Figure(
-                    name=f"labels-{slug(benchmark)}-{slug(str(intervention))}",
-                    title=f"{benchmark}: labels of {results.interventions[str(intervention)]}",
-                    caption=reliability.CAPTION,
-                    figure=reliability.diagram(labels),
-                    data=reliability.table(labels),
-                )
+            if scores.primary(metrics).name == CHOICE:
+                yield from self._choices(results, benchmark)
+        for benchmark, metrics in results.metrics.items():
+            if any(metric.name == LABELLED for metric in metrics):
+                yield from self._labels(results, benchmark)
+
+    def _choices(self, results: Results, benchmark: str) -> Iterator[Figure]:
+        """Accuracy against size, by category where there are several."""
+        metric = scores.primary(results.metrics[benchmark])
+        frame = scores.scores(results, benchmark, metric, self.config.level)
+        if frame.empty:
+            return
+        alone = panels.Panel(benchmark, metric.label, metric, frame[frame["category"] == ""], {})
+        drawn = panels.categories(metric, frame, {}) or [alone]
+        present = set(frame["intervention"])
+        yield Figure(
+            name=f"choices-{slug(benchmark)}",
+            title=f"{benchmark}: how often the better answer is chosen",
+            caption=" ".join(panels.caption(drawn, self.config.level)),
+            figure=panels.against_size(drawn, {n: t for n, t in results.interventions.items() if n in present}),
+            data=panels.together(drawn),
+        )
+
+    def _labels(self, results: Results, benchmark: str) -> Iterator[Figure]:
+        """A reliability diagram for each model that labelled."""
+        cells = results.cells[results.cells["benchmark"] == benchmark]
+        for intervention, rows in cells.groupby("intervention", sort=False):
+            labels = [reliability.Labels.of(results, str(cell)) for cell in rows.index]
+            yield Figure(
+                name=f"labels-{slug(benchmark)}-{slug(str(intervention))}",
+                title=f"{benchmark}: labels of {results.interventions[str(intervention)]}",
+                caption=reliability.CAPTION,
+                figure=reliability.diagram(labels),
+                data=reliability.table(labels),
+            )
