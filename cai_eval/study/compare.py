@@ -56,6 +56,7 @@ def compare_runs(runs: Sequence[Path]) -> Comparison:
     where nothing can be compared.
     """
     first, notes = load_results(runs[:1]), list[str]()
+    several = len({run.name for run in runs}) < len(runs)  # of one name, in different folders
     found: list[tuple[dict[str, Any], Known, Known]] = []
     for run in runs[1:]:
         other = load_results([run])
@@ -66,7 +67,7 @@ def compare_runs(runs: Sequence[Path]) -> Comparison:
         for key in (key for key in ours if key in theirs):
             metric = scores.primary(first.metrics[key[-1]]).name
             before, after = _known(first, ours[key], metric), _known(other, theirs[key], metric)
-            about = {"run": run.name, **dict(zip(KEY, key, strict=True)), "metric": metric}
+            about = {"run": str(run) if several else run.name, **dict(zip(KEY, key, strict=True)), "metric": metric}
             if _comparable(before, after):
                 found.append((about, before, after))
             else:

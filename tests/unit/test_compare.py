@@ -108,6 +108,8 @@ def test_the_command_says_what_it_compared(tmp_path: Path, capsys, monkeypatch) 
     code, out, _ = call("a", "b", "c")
     assert code == 0
     assert "not compared: tiny, none, quiz (seed 0) has no item in c that a has" in out
+    write_run(Path("x/a"), {"none": [NEW]})
+    assert [row["run"] for row in json.loads(call("a", "x/a", "b", "--json")[1])["changes"]] == ["x/a", "b"]
     code, out, err = call("a", "c")
     assert (code, out) == (2, "")
     assert err == "cai-eval: the runs share no item of any cell: compare runs of the same models, suite and data.\n"

@@ -396,10 +396,25 @@ def test_the_command_passes_and_fails(call, tmp_path):
         (["check", "--against", "b.zst", "--suite", "alignment-taxes"], "did you mean 'alignment-tax'"),
         (["baseline", "save", "nowhere"], "no run.json"),
         (["baseline", "save", "good", "-o", "nowhere/b.zst"], "cannot write"),
+        (["baseline", "save", "good", "-o", "same"], "is a directory"),
+        (["check", "--against", "b.zst", "--run", "good", "--junit", "same"], "is a directory"),
+        (["check", "--against", "same", "--run", "good"], "no whole baseline"),
+        (["check", "--against", "cut.zst", "--run", "good"], "no whole baseline"),
+        (["check", "--against", "b.zst", "--run", "other-suite"], "of suite 's', the run of 'other'"),
+        (["check", "--against", "b.zst", "--run", "other-items"], "share no item of quiz"),
+        (["check", "--against", "b.zst", "--run", "nan"], "no score for any item of quiz"),
+        (["compare", "good", "other-items"], "share no item"),
+        (["import", "lm-eval", "good/run.json"], "no results file of lm-eval"),
+        (["import", "lm-eval", "good"], "no results*.json"),
+        (["figures", "--paper", "askell-2021", "--run", "good", "--out", "b.zst"], "is a file"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(call, arguments, message):
     assert call("baseline", "save", "good", "-o", "b.zst")[0] == 0
+    Path("cut.zst").write_bytes(Path("b.zst").read_bytes()[:-9])
+    write_run(Path("other-suite"), {"none": [GOOD]}, suite="other")
+    write_run(Path("other-items"), {"none": [GOOD]}, names="j")
+    write_run(Path("nan"), {"none": [[float("nan")] * 400]})
     code, out, err = call(*arguments)
     assert code == 2
     assert message in err

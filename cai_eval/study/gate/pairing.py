@@ -68,6 +68,8 @@ def _places(side: Baseline) -> dict[Place, list[Scored]]:
 
 
 def _same_questions(benchmark: str, before: Questions, after: Questions) -> None:
+    if not after.items:
+        raise UserError(f"the run has no score for any item of {benchmark}: see the errors in its records.")
     shared, most = len(set(before.items) & set(after.items)), max(len(before.items), len(after.items))
     if not shared:
         raise UserError(f"the run and the baseline share no item of {benchmark}: run the same data and --limit.")
