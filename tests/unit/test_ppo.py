@@ -234,6 +234,22 @@ def test_what_is_read_is_what_was_drawn(start: PolicySpec) -> None:
         torch.testing.assert_close(found, direct, rtol=1e-5, atol=1e-5)
 
 
+def test_answers_are_those_of_the_weights_as_they_are_now(start: PolicySpec) -> None:
+    model, tokenizer = load_model(start.model, device="cpu"), load_tokenizer(start.model)
+    prompted = Encoder(tokenizer, Prefix(tuple(range(3, 35)), " ".join(WORDS[:32]), separator=" "))
+    rollouts = Rollouts(model, tokenizer, prompted, 6, seed=0)
+    first = texts(rollouts)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
+    second = texts(rollouts)
+    assert second == texts(Rollouts(model, tokenizer, prompted, 6, seed=0)) != first
+
+
+def texts(rollouts: Rollouts) -> list[str]:
+    return [answer.text for (answer,) in rollouts.draw(WORDS[:8], "key")]
+
+
 def test_pads_change_nothing(start: PolicySpec) -> None:
     updates = updates_of(start, minibatches=1)
     (batch,) = updates.batches(0)

@@ -35,7 +35,8 @@ class Settings:
     epochs × minibatches optimiser steps. coefficient: of the KL penalty, at first. kl_target: nats an answer that it
     adapts to; None leaves it as it is. clip: of ratios. value_clip: of values, in units of the reward. value_weight: of
     the value loss. max_tokens: of an answer, what ends it included. cut_penalty: taken off the score of an answer that
-    did not end within them; it is scored as it stands.
+    did not end within them; it is scored as it stands. precision: of reading and learning; answers are drawn in the
+    weights' own.
     """
 
     rate: float
@@ -203,11 +204,11 @@ class Updates:
 
     def _experience(self, update: int) -> Experience:
         settings, model = self.settings, self.actor.model
+        answers = [answer for (answer,) in self.rollouts.draw(self.turns(update), f"update {update}")]
+        groups = _groups(answers, settings, self.seed, update)
+        # Read as the first epoch reads, batch by batch: rounding is then the same, and the first ratio exactly 1.
+        first = [group for step in groups[: settings.minibatches] for group in step]
         with torch.autocast(model.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-            answers = [answer for (answer,) in self.rollouts.draw(self.turns(update), f"update {update}")]
-            groups = _groups(answers, settings, self.seed, update)
-            # Read in the very batches of the first epoch: rounding is then the same, and the first ratio exactly 1.
-            first = [group for step in groups[: settings.minibatches] for group in step]
             logprobs, values = by_answer(answers, first, self._read)
             (reference,) = by_answer(answers, first, lambda batch: read(self.reference, batch)[:1])
         scores, held_out = self._scores(self.reward, answers, update), None
