@@ -15,8 +15,10 @@ from cai_eval.contracts import Figure, Metric, PaperFigure, Results
 from cai_eval.errors import UserError
 from cai_eval.pages import charts, lettering, scores, style
 from cai_eval.pages.scores import LEVEL
+from cai_eval.statistics.calibration import BINS
 
-from . import courses, frontier, reliability
+from . import courses, diagrams, frontier
+from .labels import labels
 from .matches import QUALITIES, matches
 from .policies import Path, paths
 from .ratings import Rated, first_title, ratings
@@ -206,11 +208,9 @@ def _against_size(frame: pd.DataFrame, titles: Mapping[str, str], metric: Metric
 
 
 def _calibration(results: Results) -> Drawn:
-    name = "hhh-lettered"
-    cells = results.cells[(results.cells["benchmark"] == name)]
-    base = cells[cells["intervention"] == scores.base_intervention(results)]
-    forecasts = [reliability.Labels.of(results, str(cell)) for cell in base.index]
-    return reliability.diagram(forecasts), reliability.table(forecasts), reliability.CAPTION
+    said = labels(results, "hhh-lettered", scores.base_intervention(results))
+    canvas, frame = diagrams.by_size(said, "Labels of AI feedback", LEVEL, BINS)
+    return canvas, frame, diagrams.reliability_caption(LEVEL, BINS)
 
 
 RATINGS = (

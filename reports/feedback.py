@@ -10,8 +10,10 @@ from pydantic import BaseModel, Field
 from cai_eval.contracts import Figure, PaperFigure, Results, Table
 from cai_eval.pages import scores
 from cai_eval.pages.text import slug
+from cai_eval.statistics.calibration import BINS
 
-from . import bai_2022_cai, panels, reliability
+from . import bai_2022_cai, diagrams, panels
+from .labels import labels
 
 LABELLED = "p_right"  #: the score of a benchmark whose records hold labels of AI feedback
 CHOICE = "accuracy"  #: the primary metric of a benchmark whose items are two answers
@@ -64,13 +66,14 @@ class Feedback:
 
     def _labels(self, results: Results, benchmark: str) -> Iterator[Figure]:
         """A reliability diagram for each model that labelled."""
-        cells = results.cells[results.cells["benchmark"] == benchmark]
-        for intervention, rows in cells.groupby("intervention", sort=False):
-            labels = [reliability.Labels.of(results, str(cell)) for cell in rows.index]
+        asked = results.cells.loc[results.cells["benchmark"] == benchmark, "intervention"]
+        for intervention in asked.unique():
+            said = labels(results, benchmark, intervention)
+            canvas, frame = diagrams.by_size(said, "Labels of AI feedback", self.config.level, BINS)
             yield Figure(
-                name=f"labels-{slug(benchmark)}-{slug(str(intervention))}",
-                title=f"{benchmark}: labels of {results.interventions[str(intervention)]}",
-                caption=reliability.CAPTION,
-                figure=reliability.diagram(labels),
-                data=reliability.table(labels),
+                name=f"labels-{slug(benchmark)}-{slug(intervention)}",
+                title=f"{benchmark}: labels of {results.interventions[intervention]}",
+                caption=diagrams.reliability_caption(self.config.level, BINS),
+                figure=canvas,
+                data=frame,
             )
