@@ -78,11 +78,14 @@ def _table(results: Results, frame: pd.DataFrame, level: float) -> Table:
             "excess",
             "p",
             "rms",
+            "rms low",
+            "rms high",
             "ece of all options",
             "temperature",
         ),
         "ece tempered",
-        *("brier", "brier low", "brier high", "reliability", "resolution", "uncertainty", "log score"),
+        *("brier", "brier low", "brier high", "reliability", "resolution", "uncertainty"),
+        *("log score", "log score low", "log score high"),
         *("auroc", "auroc low", "auroc high", "slope", "slope low", "slope high", "intercept", "share error"),
     )
     numbers = [name for name in wanted if name in frame]
