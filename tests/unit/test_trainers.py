@@ -168,6 +168,13 @@ def test_fine_tuning_by_adapters_gives_a_plain_model(bench: Bench, tmp_path: Pat
     assert not all(torch.equal(old[name], new[name]) for name in old)
 
 
+def test_a_rate_that_is_far_too_high_is_an_error_and_makes_no_model(bench: Bench, tmp_path: Path) -> None:
+    trainer = FineTune(FineTune.Config(steps=40, rows=1, rate=10.0, warmup=0, tokens=64))
+    with pytest.raises(UserError, match="lower the learning rate"):
+        trainer.run({"start": bench.base, "prompt": bench.prompted}, workshop(tmp_path))
+    assert not (tmp_path / "model").exists()
+
+
 def test_nothing_to_learn_from_is_refused(bench: Bench, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nothing to learn"):
         FineTune(FineTune.Config()).run({"start": bench.base, "prompt": bench.base}, workshop(tmp_path))
