@@ -154,7 +154,8 @@ def test_an_item_is_set_beside_the_same_item_of_the_base(opened: Open, study: Re
     said = page.locator("#item").inner_text()
     assert "I don't know that" in said
     heads = page.locator("#item table").first.locator("th").all_inner_texts()
-    assert heads == ["option", "", "logprobs without", "logprobs with"]
+    assert heads == ["option", "", "logprobs"]
+    assert re.fullmatch(r"−\d+\.\d\d → −\d+\.\d\d", page.locator("#item td.number").first.inner_text())
     assert "right, chosen with" in said
     first = page.locator("#item h3").text_content()
     page.get_by_role("button", name="next").click()
