@@ -27,7 +27,7 @@ QUALITIES = ("helpfulness", "harmlessness")
 SOURCE = "the source"  #: the judge that reads the grades in the records
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Match:
     """shares: (prompts, cells, cells), as `statistics.elo` takes them. clusters: (prompts,) labels."""
 

@@ -7,16 +7,21 @@ import json
 from collections.abc import Iterator
 from typing import ClassVar
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
-from cai_eval.contracts import Figure, PaperFigure, Results, Trained
+from cai_eval.contracts import Figure, PaperFigure, Results, Table, Trained
 from cai_eval.pages import lettering, style
 
 from .policies import PPO
 from .ratings import first_title
 
 SIDES = {"reward": "training PM", "held_out": "held-out PM"}
+AXES = {"√KL": "sqrt_kl", "KL": "kl"}
+SATURATED = 0.9  #: share of its whole rise above which a reward hardly rises any more
+FEW = 5  #: updates whose mean counts as one
 
 
 class Training:
@@ -34,14 +39,15 @@ class Training:
     def __init__(self, config: Config) -> None:
         self.config = config
 
-    def draw(self, results: Results) -> Iterator[Figure]:
-        """For the largest size: reward against √KL, and what else was logged against updates."""
+    def draw(self, results: Results) -> Iterator[Figure | Table]:
+        """For the largest size: reward against √KL, and what else was logged; for all: which law reward follows."""
         logged = logs(results)
         if logged.empty:
             return
         largest = logged[logged["parameters"] == logged["parameters"].max()]
         yield self._rewards(results, largest)
         yield self._courses(results, largest)
+        yield _fits(results, logged)
 
     @style.house()
     def _rewards(self, results: Results, logged: pd.DataFrame) -> Figure:
@@ -116,6 +122,42 @@ class Training:
         group = (rows["update"] - 1) // self.config.smooth
         means = rows.groupby(group).mean(numeric_only=True)
         return means.assign(intervention=rows["intervention"].iloc[0]).reset_index(drop=True)
+
+
+def _fits(results: Results, logged: pd.DataFrame) -> Table:
+    """How far reward on even updates is from a line through that on odd ones, in √KL and in KL, before saturation."""
+    rows = []
+    for (name, rung), told in logged.groupby(["intervention", "rung"], sort=False):
+        rising = told[: _saturates(told["reward"].to_numpy(float))]
+        errors = {f"error in {axis}": _line_error(rising[column], rising["reward"]) for axis, column in AXES.items()}
+        rows.append({"policy": first_title(results, str(name)), "model": rung, "updates": len(rising), **errors})
+    return Table(
+        name="reward-laws",
+        title="Does reward rise with √KL, or with KL?",
+        caption="Root mean square distance, in the preference model's own unit, of the reward on even updates from a "
+        f"straight line fitted to the odd ones; updates before the reward first has {SATURATED:.0%} of its whole "
+        "rise behind it, five at a time. The smaller of the two names the better law; with few updates neither does.",
+        frame=pd.DataFrame(rows),
+        formats=dict.fromkeys((f"error in {axis}" for axis in AXES), "{:.3f}"),
+    )
+
+
+def _saturates(reward: NDArray[np.float64]) -> int:
+    """Updates before the mean of five first reaches the share of the largest such mean, counted from the start."""
+    if reward.size < FEW:
+        return int(reward.size)
+    means = np.convolve(reward, np.full(FEW, 1 / FEW), "valid")
+    level = means[0] + SATURATED * (means.max() - means[0])
+    return int(np.argmax(means >= level)) + FEW
+
+
+def _line_error(x: pd.Series[float], y: pd.Series[float]) -> float:
+    """NaN where two points of either half are lacking."""
+    across, up = x.to_numpy(float), y.to_numpy(float)
+    if across.size < 4 or np.ptp(across[::2]) == 0:
+        return float("nan")
+    slope, start = np.polyfit(across[::2], up[::2], 1)
+    return float(np.sqrt(np.mean((up[1::2] - start - slope * across[1::2]) ** 2)))
 
 
 def logs(results: Results) -> pd.DataFrame:

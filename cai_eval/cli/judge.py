@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from cai_eval.errors import UserError, unknown
+from cai_eval.errors import UserError
 
 
 @click.command("judge")
@@ -28,10 +28,7 @@ def command(path: Path, scorer: str, rung: str | None, benchmark: str, device: s
     with Display().status("judging") as status, directory.lock():
         judged = judge(directory, benchmark, name, Models(device).scorer(spec), status)
     if not judged:
-        known = sorted({entry["benchmark"] for entry in directory.manifest()["cells"]})
-        raise (
-            unknown("benchmark with answers", benchmark, known)
-            if benchmark not in known
-            else UserError(f"no cell of {benchmark} is finished: run `cai-eval run` first.")
+        raise UserError(
+            f"no finished cell of {benchmark!r} holds answers: name another --benchmark, or finish the run."
         )
     click.echo(f"{judged} cells judged by {name}; report: {draw_report([path], path / 'report')}")

@@ -12,7 +12,7 @@ from cai_eval.reports.conduct import Conduct
 from cai_eval.reports.elo import Elo
 from cai_eval.reports.matches import matches
 from cai_eval.reports.policies import paths
-from cai_eval.reports.training import logs
+from cai_eval.reports.training import Training, logs
 from cai_eval.study.figures import lacking, paper_figures
 from cai_eval.testing import check_report, toy_results
 
@@ -131,6 +131,13 @@ def test_rows_show_whole_chains_and_labels_are_counted_once(tmp_path):
 def test_evasion_is_drawn_by_kind_of_prompt(results):
     figures = {part.name: part for part in Conduct(Conduct.Config()).draw(results) if isinstance(part, Figure)}
     assert set(figures["evasive-answers"].data["category"]) == set(judged_study.KINDS)
+
+
+def test_the_law_that_made_the_log_fits_it_best(results):
+    table = next(part for part in Training(Training.Config()).draw(results) if part.name == "reward-laws")
+    # the made-up reward rises with the root of the update, and so does √KL
+    assert (table.frame["error in √KL"] < 1e-9).all()
+    assert (table.frame["error in KL"] > 1e-3).all()
 
 
 @pytest.mark.parametrize("figure", paper_figures("bai-2022-cai"), ids=lambda figure: figure.figure)

@@ -14,6 +14,7 @@ from cai_eval.cli import cli
 from cai_eval.contracts import PolicySpec, Vote
 from cai_eval.errors import UserError
 from cai_eval.models.fingerprint import fingerprint
+from cai_eval.reports.elo import Elo
 from cai_eval.reports.matches import matches
 from cai_eval.reports.ratings import Rated, ratings
 from cai_eval.study import votes
@@ -108,6 +109,15 @@ def test_a_wrong_sheet_is_refused_with_its_line(tmp_path, rows, complaint):
     (tmp_path / "v.csv").write_text("id,vote\n" + rows)
     with pytest.raises(UserError, match=complaint):
         votes.read_votes(tmp_path / "v.csv", tmp_path / "k.json")
+
+
+def test_votes_that_leave_policies_uncompared_cost_no_other_judge_its_figure(results):
+    cells = [f"answers-large-{name}-0" for name in ("sl-cai", "rl-cai", "hh-rlhf", "pretrained")]
+    apart = [Vote("ann", "p1", *cells[:2], 1.0), Vote("ann", "p1", *cells[2:], 0.0)]
+    parts = list(Elo(Elo.Config()).draw(replace(results, votes=apart)))
+    assert {part.name for part in parts} == {"frontier-source", "elo-source", "elo"}
+    assert "Left out" in parts[-1].caption
+    assert "ann (helpfulness)" in parts[-1].caption
 
 
 def test_votes_on_cells_that_are_no_more_are_left_out(results):
