@@ -227,7 +227,7 @@ def _grid(count: int, lines: int, columns: int) -> tuple[Canvas, list[Axes]]:
         style.PAGE if columns > 1 else style.COLUMN,
         -(-count // columns),
         columns,
-        height=1.25,
+        height=1.5 if count == 1 else 1.25,
         margins=style.Margins(right=0.2, bottom=0.3),
         header=lettering.LINE * lines / style.POINTS,
     )
