@@ -117,13 +117,11 @@ def test_agreement_shares_what_is_undecided() -> None:
     assert agreement(delta, label).tolist() == [1.0, 0.0, 0.5, 0.5]
 
 
-def test_a_new_model_is_undecided_and_learns(place: str, tokenizer: Any) -> None:
-    model = PreferenceModel(load_model(place, device="cpu"))
+def test_a_new_model_is_undecided(place: str, tokenizer: Any) -> None:
+    model, same, other = (PreferenceModel(load_model(place, device="cpu"), seed) for seed in (0, 0, 1))
+    assert model.score.weight.tolist() == same.score.weight.tolist() != other.score.weight.tolist()
     loss, count = preference_objective(0.0)(model, collate_pairs(make_pairs(tokenizer, COMPARISONS, 512)))
-    assert loss.item() / count == pytest.approx(math.log(2), abs=1e-6)
-    loss.backward()  # type: ignore[no-untyped-call]
-    assert model.score.weight.grad is not None
-    assert model.score.weight.grad.norm() > 0
+    assert loss.item() / count == pytest.approx(math.log(2), abs=0.01)
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -255,9 +253,8 @@ def test_the_noise_is_recovered_by_a_preference_model(place: str, tokenizer: Any
     comparisons, leads = labelled(3200, 0)
     pairs = make_pairs(tokenizer, comparisons, 512)
     model = PreferenceModel(load_model(place, device="cpu"))
-    steps = len(pairs) // 32
-    optimisation = Optimisation(steps, 1e-2, warmup=10)
-    train(model, pair_batches(pairs, 32, 0), preference_objective(0.0), optimisation, tmp_path, checkpoint_every=steps)
+    optimisation = Optimisation(200, 3e-3, warmup=10)
+    train(model, pair_batches(pairs, 64, 0), preference_objective(0.0), optimisation, tmp_path, checkpoint_every=200)
     held, held_leads = labelled(600, 1)
     with torch.no_grad():
         batch = collate_pairs(make_pairs(tokenizer, held, 512))
