@@ -21,13 +21,14 @@ from cai_eval import statistics
 from cai_eval.cli import main
 from cai_eval.cli.check import command
 from cai_eval.config import validate
-from cai_eval.contracts import Metric
+from cai_eval.contracts import Metric, ScorerSpec
 from cai_eval.errors import UserError
 from cai_eval.statistics import Level, Loss
 from cai_eval.study.gate import outputs
 from cai_eval.study.gate.baseline import baseline_of, load_baseline, save_baseline
 from cai_eval.study.gate.pairing import beyond, pairs, thresholds
 from cai_eval.study.gate.verdicts import Pair, Place, failed, flips, judge, verdict
+from cai_eval.study.store import RunDirectory
 from cai_eval.study.suite import Suite, Threshold, load_suite
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -204,6 +205,16 @@ def test_a_baseline_survives_the_disk_and_is_small(tmp_path):
 def test_clusters_are_those_of_the_records(tmp_path):
     run = write_run(tmp_path / "run", {"none": [GOOD]})
     assert baseline_of(run).benchmarks["quiz"].clusters == tuple(i // 2 for i in range(400))
+
+
+def test_a_scorer_is_known_by_its_weights_wherever_they_lie(tmp_path):
+    found = []
+    for name, weights, mark in (("a", "x", "1"), ("b", "y", "1"), ("c", "z", "2")):
+        run = write_run(tmp_path / name, {"pm": [GOOD]}, weights=weights)
+        scorer = ScorerSpec(str(tmp_path / name / "pm"), mark, 9, 64)
+        RunDirectory.read(run).publish_artefact(f"pm00{weights}", scorer, {})
+        found.append(baseline_of(run).cells[0].policy)
+    assert found[0] == found[1] != found[2]
 
 
 def test_an_item_that_never_had_a_score_is_left_out(tmp_path):

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from cai_eval.config import validate
-from cai_eval.contracts import Metric, PolicySpec, Results
+from cai_eval.contracts import Metric, PolicySpec, Results, ScorerSpec
 from cai_eval.errors import UserError
 from cai_eval.pages.scores import item_scores, primary
 from cai_eval.study.graph import digest, policy_identity
@@ -175,7 +175,9 @@ def _policy(directory: RunDirectory, entry: Mapping[str, Any]) -> str:
     if lineage is None:
         rungs = {rung["label"]: rung for rung in directory.manifest()["rungs"]}
         return str(rungs[entry["rung"]]["fingerprint"])
-    made = directory.artefact(lineage["hash"])
-    if made is None:
-        return str(lineage["hash"])
-    return digest(policy_identity(made) if isinstance(made, PolicySpec) else asdict(made))
+    match directory.artefact(lineage["hash"]):
+        case PolicySpec() as policy:
+            return digest(policy_identity(policy))
+        case ScorerSpec(fingerprint=fingerprint):
+            return fingerprint
+    return str(lineage["hash"])
