@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -55,13 +56,15 @@ def opened(browser: Any, index: Path) -> Iterator[Open]:
     complaints: list[str] = []
     asked: list[str] = []
 
-    def open_page(place: Path = index, width: int = 1180, scheme: str = "light", **fragment: str) -> Any:
+    def open_page(
+        place: Path = index, width: int = 1180, scheme: str = "light", ready: str = "#item h3", **fragment: str
+    ) -> Any:
         page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
         page.goto(f"{place.as_uri()}#{urlencode(fragment)}")
-        page.wait_for_selector("#item h3")
+        page.wait_for_selector(ready)
         return page
 
     yield open_page
@@ -207,6 +210,16 @@ def test_the_page_works_without_its_shards(browser: Any, index: Path, tmp_path: 
         link.click()
         expect(page.locator("#item h3")).to_have_text(re.compile(f"{link.get_attribute('data-item')}$"))
     page.close()
+
+
+@pytest.mark.parametrize("models", [{}, {"70m": 18.9e6}], ids=["no cell", "no record"])
+def test_a_study_without_records_opens(opened: Open, tmp_path: Path, models: dict[str, float]) -> None:
+    study = synthetic.results(models, benchmarks=["hhh"], items=5)
+    study = replace(study, details=lambda cell: [], records=study.records[:0])
+    page = opened(pages.build(study, [], {}, tmp_path / "report"), ready="#told:not(:empty)")
+    assert page.locator("#told").inner_text() == (
+        "0 items; 0 listed." if models else "No cell was measured with these."
+    )
 
 
 def test_dark_mode_changes_page_and_figures(opened: Open) -> None:
