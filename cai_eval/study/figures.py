@@ -52,8 +52,14 @@ def lacking(figure: PaperFigure, results: Results) -> list[Need]:
 
 
 def told(needs: Sequence[Need]) -> str:
-    """Cells in words: "lambada with none, lambada with hhh-prompt"."""
-    return ", ".join(f"{benchmark} with {intervention}" for benchmark, intervention in needs)
+    """Cells in words: "hhh, lambada with none, hhh-prompt; truthfulqa with none"."""
+    interventions: dict[str, list[str]] = {}
+    for benchmark, intervention in needs:
+        interventions.setdefault(benchmark, []).append(intervention)
+    benchmarks: dict[str, list[str]] = {}
+    for benchmark, own in interventions.items():
+        benchmarks.setdefault(", ".join(own), []).append(benchmark)
+    return "; ".join(f"{', '.join(found)} with {own}" for own, found in benchmarks.items())
 
 
 def remedy(needs: Sequence[Need], manifest: Mapping[str, Any] | None = None) -> str:

@@ -12,7 +12,7 @@ from matplotlib.testing.compare import compare_images
 from cai_eval.cli.run import command
 from cai_eval.contracts import PaperFigure, Results
 from cai_eval.errors import UserError
-from cai_eval.study.figures import draw, lacking, paper_figures, remedy
+from cai_eval.study.figures import draw, lacking, paper_figures, remedy, told
 from cai_eval.study.results import load_results
 from cai_eval.study.suite import load_suite
 
@@ -98,6 +98,11 @@ def test_another_suite_is_named_where_it_holds_the_cells() -> None:
     assert remedy(lettered, published) == f"cai-eval run --suite calibration-published {asked} --ladder pythia"
 
 
+def test_needs_are_told_by_what_they_share() -> None:
+    needs = [("hhh", "none"), ("hhh", "tuned"), ("lambada", "none"), ("lambada", "tuned"), ("code", "none")]
+    assert told(needs) == "hhh, lambada with none, tuned; code with none"
+
+
 def test_a_suite_is_named_that_can_make_what_is_no_plug_in() -> None:
     needs = [("hhh", "none"), ("hhh", "hh-rlhf")]
     assert remedy(needs).startswith("cai-eval run --suite constitutional-ai --benchmarks hhh ")
@@ -119,7 +124,7 @@ def test_a_metric_that_was_not_recorded_is_named(study: Results) -> None:
 
 def test_figures_go_by_paper_and_number() -> None:
     assert [each.figure for each in paper_figures("askell-2021", "7")] == ["7L", "7R"]
-    assert [each.figure for each in paper_figures("askell-2021")][-2:] == ["21", "25"]
+    assert [each.figure for each in paper_figures("askell-2021")][-2:] == ["25", "26R"]
     with pytest.raises(UserError, match="did you mean 'askell-2021'"):
         paper_figures("askell-2012")
     with pytest.raises(UserError, match="unknown figure '99'"):
