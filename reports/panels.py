@@ -39,7 +39,12 @@ def categories(metric: Metric, frame: pd.DataFrame, known: Mapping[str, Mapping[
         Panel(str(name), f"{metric.label}, {_items(rows)}", metric, rows, known.get(str(name), {}))
         for name, rows in frame[frame["category"] != ""].groupby("category", sort=False)
     ]
-    return [replace(panel, limits=_limits(found)) for panel in found]
+    return alike(found)
+
+
+def alike(panels: Sequence[Panel]) -> list[Panel]:
+    """The panels with one y axis."""
+    return [replace(panel, limits=_limits(panels)) for panel in panels]
 
 
 def _items(rows: pd.DataFrame) -> str:
