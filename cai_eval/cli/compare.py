@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+SHOWN = 20  #: notes below the table
+
 
 @click.command("compare")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN RUN...", type=click.Path(path_type=Path))
@@ -44,8 +46,10 @@ def command(runs: tuple[Path, ...], as_json: bool) -> None:
         )
     console = Console(highlight=False, markup=False, emoji=False)
     console.print(table)
-    for note in comparison.notes:
+    for note in comparison.notes[:SHOWN]:
         console.print(note, soft_wrap=True)
+    if len(comparison.notes) > SHOWN:
+        console.print(f"and {len(comparison.notes) - SHOWN} notes more, which --json gives")
     console.print(
         "change: this run minus the first, on items that both have, with its 95 % interval; unpaired: of one of them "
         "only a mean is known; p: two-sided, Benjamini–Hochberg adjusted over this table; detectable: the least change "

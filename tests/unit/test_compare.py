@@ -105,6 +105,9 @@ def test_the_command_says_what_it_compared(tmp_path: Path, capsys, monkeypatch) 
     code, out, _ = call("a", "b", "--json")
     assert code == 0
     assert json.loads(out)["changes"][0]["change"] == pytest.approx(-0.1)
+    write_run(Path("many"), {f"tuned-{i}": [OLD] for i in range(25)} | {"none": [OLD]})
+    code, out, _ = call("a", "many")
+    assert (out.count("is only in many"), "and 5 notes more" in out) == (20, True)
     code, out, _ = call("a", "b", "c")
     assert code == 0
     assert "not compared: tiny, none, quiz (seed 0) has no item in c that a has" in out

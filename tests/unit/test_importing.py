@@ -120,8 +120,7 @@ def test_other_standard_errors_tell_nothing() -> None:
 
 
 def test_published_results_of_pythia_are_a_scaling_curve(tmp_path: Path, data_dir: Path) -> None:
-    files = sorted((data_dir / "published" / "pythia").glob("*.json"))
-    assert import_lm_eval(files, tmp_path / "run", tasks=["lambada_*"]) == 8
+    assert import_lm_eval([data_dir / "published" / "pythia"], tmp_path / "run", tasks=["lambada_*"]) == 8
     results = load_results([tmp_path / "run"])
     acc = next(metric for metric in results.metrics["lm-eval:lambada_openai"] if metric.name == "acc")
     curve = scores.scores(results, "lm-eval:lambada_openai", acc)
@@ -176,7 +175,7 @@ def test_a_folder_stands_for_all_that_lies_below(tmp_path: Path) -> None:
     assert import_lm_eval([tmp_path / "out"], tmp_path / "run") == 4
     assert set(load_results([tmp_path / "run"]).cells["items"]) == {4}
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match=r"no results\*\.json of lm-eval lies in"):
+    with pytest.raises(UserError, match="no results of lm-eval lie in"):
         import_lm_eval([tmp_path / "empty"], tmp_path / "none")
 
 

@@ -79,9 +79,10 @@ def read(paths: Sequence[Path]) -> list[Evaluation]:
 
 
 def _below(folder: Path) -> list[Path]:
-    found = sorted(folder.rglob("results*.json"))
+    """The results that lm-eval left below it, else the JSON files in it, with all samples."""
+    found = sorted(folder.rglob("results*.json")) or sorted(folder.glob("*.json"))
     if not found:
-        raise UserError(f"no results*.json of lm-eval lies in {str(folder)!r}: give another folder, or the files.")
+        raise UserError(f"no results of lm-eval lie in {str(folder)!r}: give another folder, or the files.")
     return [*found, *(path for path in sorted(folder.rglob("samples_*.jsonl")) if SAMPLES.fullmatch(path.name))]
 
 
