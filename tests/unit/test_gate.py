@@ -233,6 +233,12 @@ def test_thresholds_are_those_of_the_runs_suite(tmp_path):
     assert judgement.verdict == "passed"
 
 
+def test_thresholds_that_are_none_are_one_sentence(tmp_path):
+    run = write_run(tmp_path / "run", {"none": [GOOD]}, gate={"quiz": {"tolerence": 0.4}})
+    with pytest.raises(UserError, match=r"run\.json: unknown key 'tolerence' \(did you mean 'tolerance'"):
+        thresholds(run)
+
+
 def test_what_the_run_has_more_is_named(tmp_path):
     before = write_run(tmp_path / "a", {"none": [GOOD]})
     after = write_run(tmp_path / "b", {"none": [GOOD], "tuned": [BAD]})
