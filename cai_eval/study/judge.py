@@ -29,6 +29,8 @@ def scorer_of(directory: RunDirectory, scorer: str, rung: str | None) -> tuple[s
         spec = ScorerSpec(scorer, fingerprint(scorer), non_embedding(config), context_length(config))
         return Path(scorer).resolve().name, spec
     made = [entry for entry in directory.manifest().get("trained", []) if entry["kind"] == "scorer"]
+    if not made:
+        raise UserError("the run has trained no preference model: give --scorer a folder with one.")
     named = [entry for entry in made if entry["intervention"] == scorer and entry["seed"] == 0]
     if not named:
         raise unknown("preference model of the run", scorer, {entry["intervention"] for entry in made})

@@ -23,6 +23,7 @@ from cai_eval.study.store import disk_errors, publish_json, read_json
 COLUMNS = ("id", "prompt", "A", "B", "vote")
 WORTH: Mapping[str, float] = {"a": 1.0, "b": 0.0, "tie": 0.5}  #: a vote → the share of the first answer
 FOLDER = "votes"
+TRIES = 20  #: draws for each comparison that is wanted, for some have come before
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,9 @@ class Blind:
 
 
 def draw(results: Results, benchmark: str, interventions: Sequence[str], count: int, seed: int) -> list[Blind]:
-    """`count` comparisons, the same for one seed. interventions: the policies, all that answered where it is empty.
+    """`count` comparisons, or as many as there are, the same for one seed.
+
+    interventions: the policies, all that answered where it is empty.
 
     Raises UserError where there are not two policies, or no answers.
     """
@@ -58,13 +61,17 @@ def draw(results: Results, benchmark: str, interventions: Sequence[str], count: 
     items = [item for item in next(iter(said.values())) if all(item in told for told in said.values())]
     if not items:
         raise UserError(f"no prompt of {benchmark} was answered by all these policies: name others.")
-    rng, drawn = Random(seed), []
-    for number in range(count):
+    rng, drawn = Random(seed), dict[tuple[str, frozenset[tuple[str, str]]], Blind]()
+    for _ in range(TRIES * count):
         item = rng.choice(items)
         first, second = rng.sample(list(said), 2)
-        (prompt, a), (_, b) = ((said[cell][item][0], rng.choice(said[cell][item][1])) for cell in (first, second))
-        drawn.append(Blind(f"{number:04d}", item, prompt, a, b, first, second, 0.5 if a == b else None))
-    return drawn
+        prompt = said[first][item][0]
+        a, b = (rng.choice(said[cell][item][1]) for cell in (first, second))
+        pair = Blind(f"{len(drawn):04d}", item, prompt, a, b, first, second, 0.5 if a == b else None)
+        drawn.setdefault((item, frozenset({(first, a), (second, b)})), pair)
+        if len(drawn) == count:
+            break
+    return list(drawn.values())
 
 
 def _samples(records: Sequence[Record]) -> dict[str, tuple[str, list[str]]]:
