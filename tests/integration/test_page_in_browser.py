@@ -126,7 +126,13 @@ def test_the_filter_goes_through_tables_figures_and_items(opened: Open, study: R
     options = page.locator("#picker select[name=cell] option").all_inner_texts()
     assert options == ["lambada · 70m · HHH prompt", "lambada · 6.9b · HHH prompt"]
     assert "benchmark=lambada&intervention=hhh-prompt" in page.url
+    page.locator("#list a").nth(1).click()
+    expect(page.locator("#list li:nth-child(2) a")).to_have_attribute("aria-current", "true")
+    assert "benchmark=lambada&intervention=hhh-prompt&cell=" in page.url
     page.get_by_role("button", name="Show all").click()
+    page.locator("#list a").first.click()
+    expect(page.locator("#list li:nth-child(1) a")).to_have_attribute("aria-current", "true")
+    assert "benchmark" not in page.url
     assert page.locator("#figure-scaling-hhh").is_visible()
     assert len(page.locator("#picker select[name=cell] option").all()) == len(study.cells)
 
