@@ -89,10 +89,10 @@ def prepare(folder: Path, label: str, updates: int) -> str:
     rung = str(laboratory.model(next(r.model for r in load_ladder("lab").rungs if r.label == label), print))
     model: Any = load_model(rung, device="cpu", dtype="float32")
     tokenizer = load_tokenizer(rung)
-    rows = source.rows(Published("conversations", ""))[:320]
+    rows = source.rows(Published("conversations", ""))[: 40 * 16]
     examples = dialogue_examples(tokenizer, conversations(rows), 2048)
-    lessons = Optimisation(20, 1e-4, warmup=2)
-    train(model, example_batches(examples, 16, 0), causal_lm, lessons, folder / "lessons", checkpoint_every=20)
+    lessons = Optimisation(40, 1e-3, warmup=4)
+    train(model, example_batches(examples, 16, 0), causal_lm, lessons, folder / "lessons", checkpoint_every=40)
     save_model(model, tokenizer, folder / "policy")
     head = torch.randn(model.config.hidden_size, generator=torch.Generator().manual_seed(0)) / 16
     save_scorer(model, head, 0.0, tokenizer, folder / "reward")
@@ -173,7 +173,7 @@ def ours(folder: Path) -> tuple[list[float], float]:
     from cai_eval.study.workshop import Models, NodeWorkshop
     from cai_eval.testing import RowsSource
     from cai_eval.training.log import read_log
-    from cai_eval.training.ppo.loop import train_ppo
+    from cai_eval.training.ppo import loop
     from cai_eval.training.ppo.updates import Settings
 
     ticks: list[float] = []
@@ -190,9 +190,10 @@ def ours(folder: Path) -> tuple[list[float], float]:
     settings = Settings(RATE, 0, EPOCHS, MINIBATCHES, MAX_TOKENS, coefficient=0.05)
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        (directory / "best-of-n.json").touch()  # it is not part of an update
+        (directory / "best-of-n.json").touch()  # no part of an update; and TRL saves nothing
+        loop.CHECKPOINTS = 1
         workshop = NodeWorkshop(directory, 0, RowsSource(), Models(device="cpu"), lambda done, total, note: None)
-        train_ppo(policy, policy, scorer, None, prompts_of(folder), settings, workshop)
+        loop.train_ppo(policy, policy, scorer, None, prompts_of(folder), settings, workshop)
         told = [entry["evaluation"] for entry in read_log(directory / "log.jsonl") if "evaluation" in entry]
     seconds = [after - before for before, after in pairwise(ticks)]
     return seconds, statistics.mean(values["length"] for values in told)

@@ -26,6 +26,7 @@ from cai_eval.training.optimisation import order
 from . import algorithm
 from .rollouts import ActorCritic, Answer, Precision, Rollouts, by_answer, collate, read, token_logprobs
 
+FILLED = 0.6  #: of a row at least is text, what a pass through the model costs weighed against what padding costs
 COLLAPSED = 0.1  #: share of distinct answers in an update at which a policy says the same to everybody
 
 
@@ -254,7 +255,7 @@ def has_collapsed(distinct: float, answers: int) -> bool:
 
 
 def _groups(answers: Sequence[Answer], settings: Settings, seed: int, update: int) -> list[list[list[int]]]:
-    """For each step of an update the micro-batches of its minibatch, the longest answers together.
+    """For each step of an update the micro-batches of its minibatch, answers of similar length together.
 
     Every epoch goes over all answers once, in a new order; minibatches differ by one answer at most.
     """
@@ -262,11 +263,18 @@ def _groups(answers: Sequence[Answer], settings: Settings, seed: int, update: in
     for epoch in range(settings.epochs):
         mixed = torch.from_numpy(order(seed, update * settings.epochs + epoch, len(answers)))
         for part in mixed.tensor_split(settings.minibatches):
-            left = sorted(part.tolist(), key=lambda i: len(answers[i].ids), reverse=True)
-            groups = []
-            while left:
-                most = max(1, MICRO_TOKENS // len(answers[left[0]].ids))
-                groups.append(left[:most])
-                left = left[most:]
-            steps.append(groups)
+            steps.append(micro_batches(part.tolist(), [len(answer.ids) for answer in answers]))
     return steps
+
+
+def micro_batches(rows: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
+    """Rows in batches that hold `MICRO_TOKENS` padded tokens at most and no row below `FILLED` of the longest."""
+    batches: list[list[int]] = []
+    longest = 0
+    for row in sorted(rows, key=lambda row: lengths[row], reverse=True):
+        full = batches and (len(batches[-1]) + 1) * longest > MICRO_TOKENS
+        if not batches or full or lengths[row] < FILLED * longest:
+            batches.append([])
+            longest = lengths[row]
+        batches[-1].append(row)
+    return batches
