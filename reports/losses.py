@@ -81,11 +81,14 @@ def _drawn(results: Results, frame: pd.DataFrame, smooth: int) -> Canvas:
 
 
 def _curves(ax: Axes, frame: pd.DataFrame, looks: Mapping[str, style.Series], smooth: int) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     ax.set_yscale("log")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     labels = []
     for (size, _), rows in frame.groupby(["parameters", "seed"]):
         label = style.size_label(size)
-        loss = rows["loss"].rolling(smooth, min_periods=1).mean()
+        loss = rows["loss"].rolling(smooth, center=True, min_periods=1).mean()
         ax.plot(rows["step"], loss, color=looks[label].colour, linewidth=0.9)
         labels.append(
             lettering.EndLabel(float(rows["step"].iloc[-1]), float(loss.iloc[-1]), label, looks[label].colour)
