@@ -95,7 +95,9 @@ class Experience:
 
 @dataclass
 class _Sums:
-    """Over the tokens of an update's steps; they stay on their device until they are asked for."""
+    """Over the tokens of an update's steps, as far as this process took them (which may be nought); they stay on their
+    device until they are asked for.
+    """
 
     tokens: int = 0
     clipped: Tensor | float = 0.0
@@ -176,8 +178,8 @@ class Updates:
             "cut": sum(answer.finish == "length" for answer in told.answers) / len(texts),
             "distinct": len(set(texts)) / len(texts),
             "coefficient": self.coefficient,
-            "clipped": float(sums.clipped) / sums.tokens,
-            "value_loss": float(sums.value_loss) / sums.tokens,
+            "clipped": float(sums.clipped) / max(1, sums.tokens),
+            "value_loss": float(sums.value_loss) / max(1, sums.tokens),
             "explained": algorithm.explained(told.values[told.mask], told.returns[told.mask]),
         }
         self._adapt(kl)
@@ -212,9 +214,9 @@ class Updates:
         with torch.autocast(model.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
             logprobs, values = by_answer(answers, first, self._read)
             (reference,) = by_answer(answers, first, lambda batch: read(self.reference, batch)[:1])
-        scores, held_out = self._scores(self.reward, answers, update), None
-        if self.held_out is not None:
-            held_out = self._scores(self.held_out, answers, update)
+        when = f"in update {update + 1}"
+        scores = scored(self.reward, answers, when)
+        held_out = None if self.held_out is None else scored(self.held_out, answers, when)
         cut = torch.tensor([answer.finish == "length" for answer in answers])
         mask = torch.arange(logprobs.shape[1]) < torch.tensor([answer.length for answer in answers])[:, None]
         log_ratio = logprobs - reference
@@ -238,15 +240,17 @@ class Updates:
         with torch.no_grad():
             return logprobs, self.actor.values(hidden)
 
-    def _scores(self, scorer: Scorer, answers: Sequence[Answer], update: int) -> Tensor:
-        scores = scorer.score_texts([answer.prompt for answer in answers], [answer.text for answer in answers])
-        for answer, score in zip(answers, scores, strict=True):
-            if not math.isfinite(score):
-                raise UserError(
-                    f"in update {update + 1} the answer {answer.text[:60]!r} scores {score}: mend the preference "
-                    "model. The last good checkpoint stays."
-                )
-        return torch.tensor(scores)
+
+def scored(scorer: Scorer, answers: Sequence[Answer], when: str) -> Tensor:
+    """A score for each answer. Raises UserError, saying when, for one that is no number."""
+    scores = scorer.score_texts([answer.prompt for answer in answers], [answer.text for answer in answers])
+    for answer, score in zip(answers, scores, strict=True):
+        if not math.isfinite(score):
+            raise UserError(
+                f"{when} the answer {answer.text[:60]!r} scores {score}: mend the preference model. The last good "
+                "checkpoint stays."
+            )
+    return torch.tensor(scores)
 
 
 def has_collapsed(distinct: float, answers: int) -> bool:
