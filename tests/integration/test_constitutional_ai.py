@@ -23,7 +23,7 @@ def test_the_whole_chain_runs_and_is_shown(tmp_path, monkeypatch):
     monkeypatch.setenv("CAI_EVAL_CACHE", str(tmp_path / "cache"))
     out = tmp_path / "run"
     order = ["run", "--suite", "constitutional-ai", "--scale", "smoke", "--rungs", "24k", "--out", str(out)]
-    ran = CliRunner().invoke(cli, order)
+    ran = CliRunner().invoke(cli, order, standalone_mode=False)
     assert ran.exception is None, ran.output
     assert ran.return_value == 0, ran.output
     figures = {path.stem for path in (out / "report" / "figures").glob("*.png")}
