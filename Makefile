@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: run test test-all check performance clean
+.PHONY: run test test-all check performance baseline clean
 
 run: $(STAMP)
 	$(BIN)/cai-eval run --suite alignment-tax
@@ -23,6 +23,12 @@ check: $(STAMP)
 
 performance: $(STAMP)
 	for program in tests/performance/[a-z]*.py; do echo "== $$program"; HF_HUB_OFFLINE=1 $(BIN)/python $$program || exit 1; done
+
+# what .ci/run checks against, after the shipped models or a benchmark in tests/gate/suite.yaml have changed
+baseline: $(STAMP)
+	rm -rf build/gate
+	CAI_EVAL_CACHE=build/gate/cache $(BIN)/cai-eval run --suite tests/gate/suite.yaml --out build/gate/run
+	$(BIN)/cai-eval baseline save build/gate/run -o tests/gate/baseline.json.zst
 
 clean:
 	rm -rf .venv build dist *.egg-info

@@ -460,6 +460,17 @@ class Trained:
 
 
 @dataclass(frozen=True)
+class Vote:
+    """What a person thought of two policies' answers to an item: the share of the first cell's, ½ for a tie."""
+
+    judge: str
+    item: str
+    first: str
+    second: str
+    share: float
+
+
+@dataclass(frozen=True)
 class Results:
     """The records of one or more runs, as frames.
 
@@ -470,7 +481,7 @@ class Results:
     interventions: name → title, in the order of the suite; the first is the base that taxes are measured against. Data
     sets are none of them: they make no curve.
     laboratory: set where the models come from a laboratory; every figure then says so.
-    trained: what the runs' trainers made.
+    trained: what the runs' trainers made. votes: that people gave on pairs of answers.
     """
 
     records: pd.DataFrame
@@ -480,3 +491,4 @@ class Results:
     interventions: Mapping[str, str]
     laboratory: str = ""
     trained: Sequence[Trained] = ()
+    votes: Sequence[Vote] = ()

@@ -15,8 +15,10 @@ from cai_eval.pages.scores import LEVEL
 from . import panels, published
 
 PAPER = "askell-2021"
-PLAIN, PROMPT, DISTILLED = "none", "hhh-prompt", "context-distillation"
-SERIES = (PLAIN, PROMPT, DISTILLED)  #: of the paper, in the order of their colours
+PLAIN, PROMPT, DISTILLED, TUNED = "none", "hhh-prompt", "context-distillation", "fine-tune"
+TWO = ("two-conversations", "context-distillation-two", "fine-tune-two")  #: behind two conversations of the prompt
+SERIES = (PLAIN, PROMPT, DISTILLED)  #: of most figures
+COLOURED = (*SERIES, TUNED, *TWO)  #: all, in the order of their colours
 UNPROMPTED = (PLAIN, DISTILLED)
 
 
@@ -94,7 +96,7 @@ def _drawn(number: str, title: str, drawn: Sequence[panels.Panel], results: Resu
         name=f"{PAPER}-{number}",
         title=f"Askell et al. 2021, figure {number}: {title}",
         caption=" ".join([*panels.caption(drawn, LEVEL), source]),
-        figure=panels.against_size(drawn, {name: results.interventions.get(name, name) for name in SERIES}),
+        figure=panels.against_size(drawn, {name: results.interventions.get(name, name) for name in COLOURED}),
         data=pd.concat([panels.together(drawn), *grey], ignore_index=True),
     )
 
@@ -132,6 +134,18 @@ SCORES = (
         (PLAIN, PROMPT),
         Measured("QuixBugs", "code:quixbugs", "pass@10", ("10", "R pass@10")),
         Measured("QuixBugs", "code:quixbugs", "pass@1", ("10", "R pass@1")),
+    ),
+    _figure(
+        "20L",
+        "HHH accuracy against size, fine-tuned on the prompt too",
+        (*SERIES, TUNED),
+        Measured("HHH", "hhh", "accuracy_mi", ("20", "L"), (*SERIES, TUNED)),
+    ),
+    _figure(
+        "20R",
+        "HHH accuracy against size, behind two conversations",
+        (PROMPT, *TWO),
+        Measured("HHH, two conversations in the context", "hhh", "accuracy_mi", ("20", "R"), (PROMPT, *TWO)),
     ),
     _figure(
         "21",

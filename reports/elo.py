@@ -5,7 +5,7 @@ All policies of all sizes play in one pool, so that a point is worth the same in
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
 import pandas as pd
@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 
 from cai_eval.contracts import Figure, PaperFigure, Results, Table
 from cai_eval.pages.text import slug
+from cai_eval.statistics.elo import joined
 
 from . import bai_2022_cai, frontier
 from .matches import QUALITIES, SOURCE, matches
@@ -47,7 +48,8 @@ class Elo:
         if config.benchmark not in results.metrics:
             return
         played = list(matches(results, config.benchmark))
-        frame = ratings(results, played, Rated(config.anchor, config.level, config.resamples))
+        rateable = [match for match in played if joined(match.shares)]
+        frame = ratings(results, rateable, Rated(config.anchor, config.level, config.resamples))
         known = paths(results)
         for judge, rated in frame.groupby("judge", sort=False):
             name = "source" if judge == SOURCE else slug(str(judge))
@@ -70,10 +72,11 @@ class Elo:
                 data=finals,
             )
         if not frame.empty:
-            yield _table(results, frame, config.level)
+            left = [f"{match.judge} ({match.quality})" for match in played if match not in rateable]
+            yield _table(results, frame, config.level, left)
 
 
-def _table(results: Results, frame: pd.DataFrame, level: float) -> Table:
+def _table(results: Results, frame: pd.DataFrame, level: float, left: Sequence[str]) -> Table:
     table = pd.DataFrame(
         {
             "judge": frame["judge"],
@@ -94,7 +97,8 @@ def _table(results: Results, frame: pd.DataFrame, level: float) -> Table:
         title="Elo of every policy",
         caption=f"Points above the policy named last, with {level * 100:g} % intervals of that difference. 100 points: "
         "preferred 64 times in 100. Half a win is added to each side of every pair, so that who always wins has a "
-        "finite rating: the largest gaps are too small rather than too large.",
+        "finite rating: the largest gaps are too small rather than too large."
+        + (f" Left out, for they compared some policies with no others: {', '.join(left)}." if left else ""),
         frame=table,
         formats=dict.fromkeys(("Elo", "low", "high"), "{:+.0f}"),
     )

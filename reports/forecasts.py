@@ -130,13 +130,18 @@ def measured(said: Forecasts, level: float, resamples: int, bins: int) -> dict[s
     def ece(p: Array, c: Array) -> float:
         return measures.ece(p, c, bins)
 
+    def rms(p: Array, c: Array) -> float:
+        return measures.rms(p, c, bins)
+
     def resampled(statistic: measures.Statistic) -> Estimate:
         return measures.interval(statistic, said.p, said.c, said.clusters, level, resamples)
 
     found = {
         "accuracy": statistics.mean_interval(said.c, said.clusters, level),
         "ece": resampled(ece),
+        "rms": resampled(rms),
         "brier": statistics.mean_interval((said.p - said.c) ** 2, said.clusters, level),
+        "log score": resampled(measures.log_score),
         "auroc": resampled(measures.auroc),
     }
     if said.planted.size and np.ptp(said.planted):
@@ -147,19 +152,18 @@ def measured(said: Forecasts, level: float, resamples: int, bins: int) -> dict[s
     row: dict[str, Any] = {**said.about, **{name: estimate.value for name, estimate in found.items()}}
     for name, estimate in found.items():
         row |= {f"{name} low": estimate.low, f"{name} high": estimate.high}
-    row["ece low"] = max(0.0, row["ece low"])
+    for name in ("ece low", "rms low"):
+        row[name] = max(0.0, row[name])
     return row | {
         "ideal ece": measures.ece(*said.ideal, bins) if said.planted.size else np.nan,
         "temperature": said.temperature,
         "ece tempered": measures.ece(said.tempered, said.c, bins),
         "excess": null.excess,
         "p": null.p,
-        "rms": measures.rms(said.p, said.c, bins),
         "ece of all options": measures.ece(said.every_p, said.every_c, bins),
         "reliability": parts.reliability,
         "resolution": parts.resolution,
         "uncertainty": parts.uncertainty,
-        "log score": measures.log_score(said.p, said.c),
         "items": said.p.size,
         "clusters": np.unique(said.clusters).size,
     }

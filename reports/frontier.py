@@ -1,4 +1,4 @@
-"""Drawings of Elo ratings: helpfulness against harmlessness, against size, and along training."""
+"""Drawings of Elo ratings: helpfulness against harmlessness, and both against size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from .policies import Path
 from .ratings import first_title
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
 ENDS = ("value", "low", "high")
@@ -29,14 +28,16 @@ def plane(results: Results, across: pd.DataFrame, paths: Mapping[str, Path]) -> 
     figure, (ax,) = style.panels(1.35 * style.COLUMN, 1, 1, height=2.6, margins=margins)
     lettering.heading(ax, f"{style.size_label(across['parameters'].iloc[0])} parameters", "harmlessness Elo")
     looks, rows, labels = style.series(list(paths)), across.set_index("intervention"), []
-    for name, path in paths.items():
+    for name, path in sorted(
+        paths.items(), key=lambda each: -len(each[1].points)
+    ):  # starts lie above what begins there
         points = [point for point in path.names if point in rows.index]
         if not points:
             continue
         x, y = (rows.loc[points, f"{quality} value"].to_numpy(float) for quality in QUALITIES)
         across_ends, up_ends = (rows.loc[points, [f"{q} low", f"{q} high"]].to_numpy(float).T for q in QUALITIES)
-        style.curve(ax, x, y, *up_ends, looks[name], rows.loc[points, "cell"].tolist())
-        ax.hlines(y, *across_ends, color=looks[name].colour, linewidth=0.8, alpha=0.75, zorder=2)
+        style.curve(ax, x, y, up_ends[0], up_ends[1], looks[name], rows.loc[points, "cell"].tolist())
+        ax.hlines(y, across_ends[0], across_ends[1], color=looks[name].colour, linewidth=0.8, alpha=0.75, zorder=2)
         labels.append(lettering.EndLabel(x[-1], y[-1], first_title(results, name), looks[name].colour))
     ax.grid(axis="x")
     ax.set_xlabel("helpfulness Elo")
@@ -59,24 +60,6 @@ def against_size(results: Results, rated: pd.DataFrame) -> Canvas:
     return figure
 
 
-def along_training(ax: Axes, results: Results, rows: pd.DataFrame, paths: Mapping[str, Path]) -> None:
-    """Value against answers learnt from. rows: intervention, value, low, high, cell; one size."""
-    looks, rows, labels = style.series(list(paths)), rows.set_index("intervention"), []
-    for place, (name, path) in enumerate(paths.items()):
-        points = [(point, seen) for point, seen in path.points if point in rows.index]
-        if not points:
-            continue
-        chosen = rows.loc[[point for point, _ in points]]
-        x = [float(seen) for _, seen in points]
-        y, low, high = (chosen[end].to_numpy(float) for end in ENDS)
-        style.curve(ax, x, y, low, high, looks[name], chosen["cell"].tolist(), 1.6 * (place - (len(paths) - 1) / 2))
-        labels.append(lettering.EndLabel(x[-1], y[-1], first_title(results, name), looks[name].colour))
-    ax.set_xlabel("answers learnt from")
-    ax.margins(x=0.04)
-    ax.autoscale_view()
-    lettering.label_ends(ax, labels)
-
-
 def on_both(rated: pd.DataFrame) -> pd.DataFrame:
     """One row for each policy of the largest size that is rated on both: "helpfulness value", "harmlessness low", …"""
     largest = rated[rated["parameters"] == rated["parameters"].max()]
@@ -97,8 +80,8 @@ def told(rated: pd.DataFrame, judge: str, level: float) -> str:
     )
     return (
         f"Elo points above {rated['anchor'].iloc[0]}, all policies of all sizes against each other, by {by}; only "
-        f"differences mean anything. Bars: {level * 100:g} % intervals of the difference to that policy, over {prompts}, "
-        f"drawn again jointly for all policies. {scores.reach(rated)}"
+        f"differences mean anything. Bars: {level * 100:g} % intervals of the difference to that policy, over "
+        f"{prompts}, drawn again jointly for all policies. {scores.reach(rated)}"
     )
 
 

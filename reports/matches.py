@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cai_eval.contracts import Record, Results
+from cai_eval.contracts import Record, Results, Vote
 from cai_eval.judging import HARMLESSNESS, HELPFULNESS, utility
 from cai_eval.statistics.elo import preferred
 from cai_eval.training.prompts import HARMFUL
@@ -27,7 +27,7 @@ QUALITIES = ("helpfulness", "harmlessness")
 SOURCE = "the source"  #: the judge that reads the grades in the records
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Match:
     """shares: (prompts, cells, cells), as `statistics.elo` takes them. clusters: (prompts,) labels."""
 
@@ -39,7 +39,7 @@ class Match:
 
 
 def matches(results: Results, benchmark: str) -> Iterator[Match]:
-    """A match for each judge and quality of which there are at least two policies to compare."""
+    """A match for each judge and quality of which there are at least two policies to compare; then those of people."""
     cells = [str(cell) for cell in results.cells.index[results.cells["benchmark"] == benchmark]]
     records = {cell: {record.item: record for record in results.details(cell) if not record.error} for cell in cells}
     for judge in _judges(records):
@@ -47,6 +47,37 @@ def matches(results: Results, benchmark: str) -> Iterator[Match]:
             match = _match(judge, quality, records)
             if match is not None:
                 yield match
+    for judge in dict.fromkeys(vote.judge for vote in results.votes):
+        votes = [vote for vote in results.votes if vote.judge == judge]
+        for quality in QUALITIES:
+            yield from _voted(judge, quality, votes, records)
+
+
+def _voted(
+    judge: str, quality: str, votes: Sequence[Vote], records: Mapping[str, Mapping[str, Record]]
+) -> Iterator[Match]:
+    """The votes on prompts of the quality, in one match."""
+    about = {item: record for told in records.values() for item, record in told.items()}
+    played = [
+        vote
+        for vote in votes
+        if vote.item in about
+        and {vote.first, vote.second} <= records.keys()
+        and (about[vote.item].category == HARMFUL) == (quality == "harmlessness")
+    ]
+    if not played:
+        return
+    items = list(dict.fromkeys(vote.item for vote in played))
+    cells = list(dict.fromkeys(cell for vote in played for cell in (vote.first, vote.second)))
+    won = np.zeros((len(items), len(cells), len(cells)))
+    games = np.zeros_like(won)
+    for vote in played:
+        place, one, other = items.index(vote.item), cells.index(vote.first), cells.index(vote.second)
+        won[place, one, other] += vote.share
+        won[place, other, one] += 1 - vote.share
+        games[place, [one, other], [other, one]] += 1
+    shares = np.divide(won, games, out=np.full_like(won, np.nan), where=games > 0)
+    yield Match(judge, quality, tuple(cells), shares, [about[item].cluster for item in items])
 
 
 def _judges(records: Mapping[str, Mapping[str, Record]]) -> list[str]:

@@ -36,10 +36,20 @@ class Panel:
 def categories(metric: Metric, frame: pd.DataFrame, known: Mapping[str, Mapping[str, pd.DataFrame]]) -> list[Panel]:
     """A panel for each category in the frame, all with one y axis. known: category → the paper's curves."""
     found = [
-        Panel(str(name), f"{metric.label}, {rows['items'].max()} items", metric, rows, known.get(str(name), {}))
+        Panel(str(name), f"{metric.label}, {_items(rows)}", metric, rows, known.get(str(name), {}))
         for name, rows in frame[frame["category"] != ""].groupby("category", sort=False)
     ]
-    return [replace(panel, limits=_limits(found)) for panel in found]
+    return alike(found)
+
+
+def alike(panels: Sequence[Panel]) -> list[Panel]:
+    """The panels with one y axis."""
+    return [replace(panel, limits=_limits(panels)) for panel in panels]
+
+
+def _items(rows: pd.DataFrame) -> str:
+    most = rows["items"].max()
+    return f"{most} item{'' if most == 1 else 's'}"
 
 
 @style.house()
@@ -82,8 +92,9 @@ def caption(panels: Sequence[Panel], level: float) -> list[str]:
     frame = together(panels)
     directions = {panel.metric.higher_is_better for panel in panels}
     better = {True: "Higher is better.", False: "Lower is better."}
+    lower = dict.fromkeys(panel.metric.label for panel in panels if not panel.metric.higher_is_better)
     sentences = [
-        better[directions.pop()] if len(directions) == 1 else "Higher is better, of perplexities lower.",
+        better[directions.pop()] if len(directions) == 1 else f"Higher is better, but lower of {' and '.join(lower)}.",
         f"Bars: {level * 100:g} % intervals by clusters ({int(frame['clusters'].max())} of them), a "
         "little apart where they would hide each other.",
     ]

@@ -6,15 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cai_eval.contracts import Results
+from cai_eval.pages import scores
 
-PPO, SNAPSHOT = "ppo", "ppo-snapshot"
+PPO, SNAPSHOT, BASE = "ppo", "ppo-snapshot", "base"
 
 
 @dataclass(frozen=True)
 class Path:
     """A policy's training. points: (intervention, answers it had learnt from), in order, itself last.
 
-    A policy that no reinforcement made is a path of one point.
+    A policy that no reinforcement made is a path of one point. What began with the untouched model begins with the
+    study's first intervention, which is that model in some format.
     """
 
     intervention: str
@@ -40,7 +42,7 @@ def paths(results: Results) -> dict[str, Path]:
         batch = _number(each.config, "batch")
         between = [snapshot for snapshot, final in of.items() if final == name]
         points = [(snapshot, _number(made[snapshot].config, "update") * batch) for snapshot in between]
-        start = each.inputs["start"]
+        start = each.inputs["start"] if each.inputs["start"] != BASE else scores.base_intervention(results)
         begins = [(start, 0)] if start in results.interventions else []
         end = (name, _number(each.config, "updates") * batch)
         found[name] = Path(name, (*begins, *sorted(points, key=lambda point: point[1]), end))

@@ -50,6 +50,7 @@ class PreferenceLabels:
 
         care: Care = Field("helpfulness", description="what the labels rank by")
         prompts: str | None = Field(None, description="a set of prompts; by default that of what is cared for")
+        kinds: tuple[str, ...] = Field((), description="of prompts, where a set has several; all by default")
         count: PositiveInt = Field(1024, description="prompts, or published comparisons; all where there are fewer")
         pairs: PositiveInt = Field(1, description="of answers to each prompt")
         max_tokens: PositiveInt = Field(256, description="of an answer")
@@ -60,7 +61,7 @@ class PreferenceLabels:
         self.kind, self.weights, self.prompts = CARES[config.care]
 
     def alternatives(self) -> Sequence[Mapping[str, JSON]]:
-        return (self.config.model_dump(),)
+        return (self.config.model_dump(mode="json"),)
 
     def run(self, inputs: Mapping[str, Artefact], workshop: Workshop) -> Artefact:
         """Raises UserError for prompts that cannot be had or judged, and where no comparison came out."""
@@ -79,7 +80,7 @@ class PreferenceLabels:
         from cai_eval.training.labelling import draw_pairs, label_pairs
 
         config = self.config
-        asked = read_prompts(workshop.source, prompts, config.count, workshop.seed)
+        asked = read_prompts(workshop.source, prompts, config.count, workshop.seed, config.kinds)
         pairs = draw_pairs(workshop, sampler, asked, config.pairs, config.max_tokens)
         return label_pairs(workshop, pairs, lambda some: [self._label(pair, workshop) for pair in some])
 

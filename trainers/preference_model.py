@@ -41,7 +41,7 @@ class PreferenceModel:
 
         epochs: PositiveInt = Field(1, description="passes over the comparisons; models of preferences overfit soon")
         rows: PositiveInt = Field(32, description="comparisons a step")
-        rate: PositiveFloat = Field(1e-3, description="peak learning rate; it falls linearly to 0")
+        rate: PositiveFloat = Field(1e-3, description="peak learning rate, falling to 0; large models need less")
         warmup: NonNegativeInt = Field(5, description="steps of rising rate")
         lm_weight: NonNegativeFloat = Field(0.0, description="of the language model's loss on the better answer")
         precision: Literal["fp32", "bf16"] = Field("fp32", description="of the forward pass")

@@ -24,7 +24,6 @@ from cai_eval.dialogue import STOPS, exchange
 from cai_eval.scoring import NotScored, put_items
 from cai_eval.training.prompts import HARMFUL, SETS, read_prompts
 
-EVERY = 1_000_000  #: more prompts than any set holds
 PLAIN_STOP = "\n\n"  #: what ends an answer where no turns are marked
 
 
@@ -69,7 +68,7 @@ class Answers:
         """The first prompts of each kind, in random order. Raises UserError."""
         taken: Counter[str] = Counter()
         items = []
-        for prompt in read_prompts(source, self.config.prompts, EVERY, seed=0):
+        for prompt in read_prompts(source, self.config.prompts, None, seed=0):
             taken[prompt.kind] += 1
             if taken[prompt.kind] <= self.config.per_kind:
                 items.append(Item(prompt.id, prompt.cluster, prompt.kind, {"prompt": prompt.text}))

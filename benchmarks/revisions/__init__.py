@@ -1,8 +1,9 @@
 """What critique and revision make of a policy's answers to red-team prompts (Bai et al. 2022b, figures 5 to 7).
 
-The policy answers prompts that no training has seen, and revises its own answers some times under a constitution; where
-the source knows how to judge, the answer and each revision get their grades. A round that brought nothing (its text was
-empty, or no turn) leaves the answer as it was, and counts so.
+The policy answers prompts that no training has seen, in a dialogue whatever its format, and revises its own answers
+some times under a constitution, as the trainer `critique-revision` lets it; where the source knows how to judge, the
+answer and each revision get their grades. A round that brought nothing (its text was empty, or no turn) leaves the
+answer as it was, and counts so.
 
 The chains of published prompts are kept without grades: people or a preference model may judge them.
 """
@@ -16,17 +17,12 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from cai_eval.constitution import Constitution, load_constitution, seal
-from cai_eval.constitution.prompting import with_examples
+from cai_eval.constitution import Constitution, seal
 from cai_eval.contracts import Item, Kind, Metric, Policy, Published, Record, Sampling, Scorer, Source
 from cai_eval.dialogue import STOPS, exchange
-from cai_eval.errors import UserError
 from cai_eval.scoring import NotScored, put_items
 from cai_eval.training.prompts import HARMFUL, SETS, read_prompts
-from cai_eval.training.revising import Draft, Revision, revise, say
-
-EVERY = 1_000_000  #: more prompts than any set holds
-PLAIN_STOP = "\n"  #: what ends an answer to a bare question
+from cai_eval.training.revising import Draft, Revision, revise, say, to_revise_by
 
 Chain = tuple[str, list[Revision]]  #: the first answer, and what each round that brought something made of it
 
@@ -72,10 +68,14 @@ class Revisions:
         ]
 
     def items(self, source: Source) -> list[Item]:
-        """Raises UserError where the constitution has too few principles, or the set no harmful prompt."""
+        """Harmful prompts, with the seal of the constitution: under another one they are other items.
+
+        Raises UserError where the constitution has too few principles.
+        """
         self._constitution()
-        prompts = [each for each in read_prompts(source, self.config.set, EVERY, 0) if each.kind == HARMFUL]
-        return [Item(p.id, p.cluster, p.kind, {"prompt": p.text}) for p in prompts[: self.config.prompts]]
+        prompts = read_prompts(source, self.config.set, self.config.prompts, 0, (HARMFUL,))
+        about = {"constitution": self.config.constitution}
+        return [Item(p.id, p.cluster, p.kind, {"prompt": p.text, **about}) for p in prompts]
 
     def evaluate(self, subject: Policy | Scorer, items: Sequence[Item]) -> Iterator[Record]:
         assert isinstance(subject, Policy)
@@ -104,19 +104,12 @@ class Revisions:
 
     def _constitution(self) -> Constitution:
         config = self.config
-        constitution = with_examples(load_constitution(config.constitution), config.examples)
-        if not 0 < max(config.principles, 1) <= len(constitution.revising):
-            raise UserError(
-                f"{config.constitution} has {len(constitution.revising)} principles to revise by: lower 'principles' "
-                "or choose another constitution."
-            )
-        return replace(constitution, principles=constitution.revising[: config.principles or None])
+        return to_revise_by(config.constitution, config.principles, config.examples)
 
     def _chains(self, policy: Policy, constitution: Constitution, items: Sequence[Item]) -> list[Chain]:
         config = self.config
-        stop = STOPS if policy.format == "dialogue" else (PLAIN_STOP,)
-        prompts = [exchange(item.data["prompt"], policy.format) for item in items]
-        said = say(policy, prompts, self._sampling(stop), [f"answer/{item.id}" for item in items])
+        prompts = [exchange(item.data["prompt"], "dialogue") for item in items]
+        said = say(policy, prompts, self._sampling(STOPS), [f"answer/{item.id}" for item in items])
         drafts = {
             item.id: Draft(item.id, item.data["prompt"], text) for item, text in zip(items, said, strict=True) if text
         }

@@ -17,7 +17,7 @@ def command() -> None:
 @click.option(
     "-o",
     "--out",
-    type=click.Path(path_type=Path),
+    type=click.Path(path_type=Path, dir_okay=False),
     default=Path("baseline.json.zst"),
     show_default=True,
     help="The file, to be committed.",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cai_eval.study.gate.verdicts import Judgement
 
 LOG = 160  #: characters a line of a log, which has no edge of its own
+FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command("check")
@@ -26,8 +27,12 @@ LOG = 160  #: characters a line of a log, which has no edge of its own
 @click.option("--suite", help="Run this first, with the options below; instead of --run.")
 @order_options
 @click.option("--strict", is_flag=True, help="Exit with 1 also where a verdict is inconclusive.")
-@click.option("--junit", type=click.Path(path_type=Path), help="Write JUnit XML here.")
-@click.option("--summary", type=click.Path(path_type=Path), help="Append markdown here, as to $GITHUB_STEP_SUMMARY.")
+@click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), help="Write JUnit XML here.")
+@click.option(
+    "--summary",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Append markdown here, as to $GITHUB_STEP_SUMMARY.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the table.")
 def command(
     against: Path,

@@ -8,12 +8,17 @@ from pathlib import Path
 
 import click
 
+SHOWN = 20  #: notes below the table
+
 
 @click.command("compare")
 @click.argument("runs", nargs=-1, required=True, metavar="RUN RUN...", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="For machines.")
 def command(runs: tuple[Path, ...], as_json: bool) -> None:
-    """Compare each RUN with the first: cell by cell, on the same items, with paired tests by cluster."""
+    """Compare each RUN with the first: cell by cell, on the same items, with paired tests by cluster.
+
+    A rung of another label is matched by its model, and the only rung of a run with the only one of another.
+    """
     from rich.console import Console
 
     from cai_eval.cli.display import NAMES, table_of
@@ -25,23 +30,29 @@ def command(runs: tuple[Path, ...], as_json: bool) -> None:
     comparison = compare_runs(runs)
     frame = comparison.changes
     if as_json:
-        click.echo(json.dumps(json.loads(frame.to_json(orient="records")), indent=1))
+        changes = json.loads(frame.to_json(orient="records"))
+        click.echo(json.dumps({"notes": comparison.notes, "changes": changes}, indent=1))
         return
-    table = table_of(*(["run"] if len(runs) > 2 else []), "model", *NAMES, "first", "this", "change", "p", "detectable")
+    table = table_of(
+        *(["run"] if len(runs) > 2 else []), "model", *NAMES, "first", "this", "change", "p", "detectable", "items"
+    )
     for row in frame.itertuples():
         table.add_row(
             *([row.run] if len(runs) > 2 else []),
             *(row.rung, row.benchmark, row.intervention, f"{row.before:.3f}", f"{row.after:.3f}"),
             *(f"{row.change:+.3f} [{row.low:+.3f}, {row.high:+.3f}]", f"{row.p_adjusted:.2g}"),
             f"{row.detectable:.3f}" if isfinite(row.detectable) else "–",
+            f"{row.items}" if row.paired else "unpaired",
         )
     console = Console(highlight=False, markup=False, emoji=False)
     console.print(table)
-    for cell in comparison.lacking:
-        console.print(f"not compared: {cell}", soft_wrap=True)
+    for note in comparison.notes[:SHOWN]:
+        console.print(note, soft_wrap=True)
+    if len(comparison.notes) > SHOWN:
+        console.print(f"and {len(comparison.notes) - SHOWN} notes more, which --json gives")
     console.print(
-        "change: this run minus the first, on items that both have, with its 95 % interval; p: two-sided, "
-        "Benjamini–Hochberg adjusted over this table; detectable: the least change found with 80 % power at the 5 % "
-        "level shared among the rows. The figures are of these weights.",
+        "change: this run minus the first, on items that both have, with its 95 % interval; unpaired: of one of them "
+        "only a mean is known; p: two-sided, Benjamini–Hochberg adjusted over this table; detectable: the least change "
+        "found with 80 % power at the 5 % level shared among the rows. The figures are of these weights.",
         style="dim",
     )

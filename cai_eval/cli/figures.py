@@ -18,7 +18,7 @@ import click
     type=click.Path(path_type=Path),
     help="A run directory; several --run are drawn together.",
 )
-@click.option("--out", type=click.Path(path_type=Path), help="Where to; RUN/figures by default.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Where to; RUN/figures by default.")
 def command(paper: str, number: str | None, runs: tuple[Path, ...], out: Path | None) -> int:
     """Draw a paper's figures from a run's records, its published values in grey behind: PNG, SVG, PDF and CSV.
 

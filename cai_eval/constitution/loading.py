@@ -35,13 +35,13 @@ def load_constitution(name: str) -> Constitution:
     """
     name = _SEAL.sub("", name)
     path = Path(name).expanduser()
-    if path.is_dir():
-        return _checked(*read_released(path))
+    if name in names():
+        return _read_yaml(constitution_path(name))
     if path.suffix in (".yaml", ".yml"):
         return _read_yaml(path)
-    if name not in names():
-        raise unknown("constitution", name, names())
-    return _read_yaml(constitution_path(name))
+    if name and path.is_dir():
+        return _checked(*read_released(path))
+    raise unknown("constitution", name, names())
 
 
 def seal(name: str) -> str:

@@ -108,14 +108,25 @@ def attending(
     caller's affair: they count from the start of the text. kept: is given each layer's new (keys, values).
     Raises Unsupported where the model's attention is another one. The model's own attention is put back on exit.
     """
-    before = model.config._attn_implementation
     token = _call.set(_Call(stack.segments, mask, kept))
+    try:
+        with installed(model):
+            yield
+    finally:
+        _call.reset(token)
+
+
+@contextlib.contextmanager
+def installed(model: Any) -> Iterator[None]:
+    """The model has this attention inside, whatever it had before and has again after; around many passes, it saves
+    what changing it costs each.
+    """
+    before = model.config._attn_implementation
     if before != NAME:
         model.set_attn_implementation(NAME)
     try:
         yield
     finally:
-        _call.reset(token)
         if before != NAME:
             model.set_attn_implementation(before)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from cai_eval.contracts import Sample, Sampling
 
+from .attention import installed
 from .decoding import Decoder, Ids, PlainDecoder, SharedDecoder, share
 from .forward import out_of_memory
 from .sampling import draw, uniforms
@@ -67,9 +69,10 @@ def generate(
         # Samples that fill a batch by themselves share their prompt as a segment.
         alone = sampling.temperature > 0 and sampling.samples * 2 > rows
         try:
-            if alone:
-                return [samples for prompt in prompts for samples in generation.run([prompt], rows)]
-            return generation.run(prompts, rows)
+            with nullcontext() if engine.notice else installed(engine.model):
+                if alone:
+                    return [samples for prompt in prompts for samples in generation.run([prompt], rows)]
+                return generation.run(prompts, rows)
         except RuntimeError as error:
             if not out_of_memory(error) or rows == 1:
                 raise

@@ -50,9 +50,9 @@ class TokenScores:
 class Engine:
     """Log-probabilities under one model.
 
-    model: a causal language model of transformers, whose weights stay as they are (kept prefixes would not follow);
-    it is put in eval mode. row_tokens: the longest packed row.
-    max_batch_tokens: padded tokens a batch; None finds it from the memory at hand. It is halved on out-of-memory.
+    model: a causal language model of transformers, put in eval mode; `forget` is called where its weights change.
+    row_tokens: the longest packed row. max_batch_tokens: padded tokens a batch; None finds it from the memory at hand.
+    It is halved on out-of-memory.
     notice: "" or why the shared prefix is not used. context: tokens that the model takes. usage: what was done so far.
     """
 
@@ -95,6 +95,10 @@ class Engine:
         the prefix are predicted from it: a caller that does the same shares the work. Only where `notice` is "".
         """
         return self._shared.segments(tuple(prefix))
+
+    def forget(self) -> None:
+        """Drop the prefixes that were kept: the weights that made them are others now."""
+        self._shared.forget()
 
     def _check(self, prefix: int, sequence: Target) -> None:
         total = prefix + len(sequence.ids)

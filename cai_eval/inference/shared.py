@@ -63,6 +63,10 @@ class SharedScorer:
         """The prefix as a stack of one segment (none where it is empty), kept for the next call."""
         return self._behind(SegmentStack(), Branch(0, prefix), _Answers(plan((), ()))) if prefix else SegmentStack()
 
+    def forget(self) -> None:
+        """Keep nothing for the next call."""
+        self._cache = SegmentCache()
+
     def score(
         self, prefix: tuple[int, ...], sequences: Sequence[tuple[int, ...]], starts: Sequence[int]
     ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

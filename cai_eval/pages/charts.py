@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 
+IDEAL = "ideal"  #: labels the dotted curve of an ideal observer
 SHORT = 24  #: characters of a prefix's label that still fits beside its curve
 
 
@@ -38,9 +39,10 @@ def against_size(
     looks = style.series(list(titles))
     labels = curve_labels(frame, titles)
     published = published or {}
-    sizes = [*frame["parameters"], *(x for rows in published.values() for x in rows["parameters"])]
-    style.size_axis(ax, sizes, ticks=frame["parameters"].tolist())
-    ends = []
+    theirs = [x for rows in published.values() for x in rows["parameters"]]
+    style.size_axis(ax, frame["parameters"].tolist(), others=theirs)
+    ends: list[lettering.EndLabel] = []
+    ideals: dict[str, tuple[float, float]] = {}
     if level is not None:
         ax.axhline(level[0], color=style.colour("quiet"), linewidth=0.7, dashes=(3, 2), zorder=1)
         ends.append(lettering.EndLabel(ax.get_xlim()[1], level[0], level[1], style.colour("quiet")))
@@ -58,12 +60,17 @@ def against_size(
         hollow = rows["floor"].tolist() if "floor" in rows else None
         style.curve(ax, x, y, low, high, looks[name], rows["cell"].tolist(), dodge, hollow)
         if "ideal" in rows and rows["ideal"].notna().any():
-            (ideal,) = ax.plot(x, rows["ideal"], color=looks[name].colour, linewidth=0.8, linestyle=":", zorder=1)
+            (ideal,) = ax.plot(x, rows["ideal"], ":_", color=looks[name].colour, linewidth=0.8, markersize=4, zorder=1)
             ideal.set_gid(style.curve_id(name))
+            ideals[name] = (x[-1], float(rows["ideal"].dropna().iloc[-1]))
         known = np.flatnonzero(np.isfinite(y))
         if len(known):
             end = x[known[-1]], y[known[-1]]
             ends.append(lettering.EndLabel(*end, label, looks[name].colour, style.curve_id(name)))
+    if len({f"{y:.3g}" for _, y in ideals.values()}) == 1:
+        ends.append(lettering.EndLabel(*ideals.popitem()[1], IDEAL, style.colour("quiet")))
+    else:
+        ends += [lettering.EndLabel(*end, IDEAL, looks[name].colour) for name, end in ideals.items()]
     ax.autoscale_view(scalex=False)
     if limits is not None:
         ax.set_ylim(*limits)

@@ -148,7 +148,7 @@ def score(metric: Metric, value: float) -> str:
 
 def amount(metric: Metric, value: float) -> str:
     """A difference: percentage points of a fraction, else in the metric's unit."""
-    return f"{_plain(metric, value)} {'points' if metric.unit == 'fraction' else metric.unit}"
+    return f"{_plain(metric, value)} {'points' if metric.unit == 'fraction' else metric.unit}".rstrip()
 
 
 def _plain(metric: Metric, value: float) -> str:

@@ -38,6 +38,8 @@ def number(value: Any, form: str = "") -> str:
         shown = f"{value:.3g}"
     else:
         shown = f"{value:,}"
+    if not re.search("[1-9]|inf", shown):
+        shown = shown.lstrip("+-")  # nothing has no sign
     return text(shown).replace("-", "−")
 
 

@@ -52,7 +52,7 @@ def label_ends(ax: Axes, labels: Sequence[EndLabel]) -> None:
 
     A hairline leads from each curve's end to its label. Call it last: the limits of both axes must stand.
     """
-    from matplotlib.collections import LineCollection
+    from matplotlib.lines import Line2D
 
     width, height = width_of(ax), height_of(ax)
     labels = sorted((label for label in labels if np.isfinite(label.y)), key=lambda label: label.y)
@@ -63,7 +63,7 @@ def label_ends(ax: Axes, labels: Sequence[EndLabel]) -> None:
     heights = [LINE * len(lines) for lines in texts]
     top = height + (LINE - heights[-1]) / 2 if heights else height  # no line of the topmost reaches the heading
     places = spread(wanted, heights, top)
-    for label, lines, y in zip(labels, texts, places, strict=True):
+    for label, end, lines, y in zip(labels, ends, texts, places, strict=True):
         ax.text(
             1 + 7 / width,
             y / height,
@@ -75,14 +75,17 @@ def label_ends(ax: Axes, labels: Sequence[EndLabel]) -> None:
             va="center",
             gid=label.gid,
         )
-    hairlines = [[(x + 5 / width, y), (1 + 6 / width, to / height)] for (x, y), to in zip(ends, places, strict=True)]
-    colours = [label.colour for label in labels]
-    ax.add_collection(
-        LineCollection(
-            hairlines, colors=colours, linewidths=0.5, linestyles=(0, (1, 1.5)), transform=ax.transAxes, clip_on=False
-        ),
-        autolim=False,
-    )
+        hairline = Line2D(
+            (end[0] + 5 / width, 1 + 6 / width),
+            (end[1], y / height),
+            transform=ax.transAxes,
+            clip_on=False,
+            color=label.colour,
+            linewidth=0.5,
+            linestyle=(0, (1, 1.5)),
+            gid=label.gid,
+        )
+        ax.add_artist(hairline)
 
 
 def wrapped(label: str) -> list[str]:
@@ -130,8 +133,7 @@ def key(figure: Figure, lines: Sequence[Sequence[tuple[float, str, str]]]) -> No
             figure.text(x / width, y, "■ " + visible(words), color=shade, fontsize=6.5, va="center")
 
 
-def stamp(figure: Figure, words: str) -> None:
-    """A note at the foot of a finished figure, which goes wherever the figure goes."""
-    figure.text(
-        0.995, 1.5 / (figure.get_figheight() * POINTS), visible(words), ha="right", color=colour("quiet"), fontsize=5
-    )
+def stamp(figure: Figure, laboratory: str) -> None:
+    """Name at the foot of a finished figure the laboratory of its models, so that it goes wherever the figure goes."""
+    words, foot = visible(laboratory.partition(":")[0]), 1.5 / (figure.get_figheight() * POINTS)
+    figure.text(0.995, foot, f"models of {words}", ha="right", color=colour("quiet"), fontsize=5)

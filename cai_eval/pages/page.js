@@ -71,8 +71,10 @@ async function follow() {
   for (const [name, values] of Object.entries(known)) {
     if (parts.has(name)) state[name] = Object.hasOwn(values, parts.get(name)) ? parts.get(name) : "";
   }
+  if (!parts.has("cell")) state.cell = "";
   state.item = state.cell && parts.get("item") || "";
   if (state.cell && !fits(study.cells[state.cell])) state.benchmark = state.intervention = "";
+  history.replaceState(null, "", address(state));
   narrow();
   await list();
   if (parts.has("cell")) reveal(find("items"));
@@ -205,7 +207,7 @@ function extend() {
   const at = find("list").children.length;
   for (const n of places.slice(at, at + PAGE)) {
     const item = listing.item[n];
-    const link = make("a", { href: address({ ...state, cell, item }) }, badge(listing.change[n]), make("b", {}, item),
+    const link = make("a", { href: address({ cell, item }) }, badge(listing.change[n]), make("b", {}, item),
       make("small", {}, listing.category[n]), make("span", { dir: "auto" }, listing.tail[n]));
     link.dataset.item = item;
     find("list").append(make("li", {}, link));

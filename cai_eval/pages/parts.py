@@ -26,7 +26,7 @@ class Parts:
     def figure(self, part: Figure) -> str:
         """The drawing with its caption and its files; where the models come from a laboratory, it says so."""
         if self.laboratory:
-            lettering.stamp(part.figure, f"laboratory: {self.laboratory.partition(':')[0]}")
+            lettering.stamp(part.figure, self.laboratory)
         name, vector = slug(part.name), output.svg(part.figure)
         files = {
             "png": output.png(part.figure),

@@ -123,16 +123,17 @@ function options(before, after) {
     return value && typeof value === "object" && !Array.isArray(value) ? lists(value, `${name}, `) : [];
   });
   const old = Object.fromEntries(before ? lists(before.details) : []);
-  const columns = lists(after.details).flatMap(([name, values]) => String(old[name] ?? values) === String(values)
-    ? [[name, values]] : [[`${name} without`, old[name]], [`${name} with`, values]]);
+  const columns = lists(after.details);
   const chosen = before ? { "chosen without": before.answer, "chosen with": after.answer } : { chosen: after.answer };
   const said = { right: after.reference, ...chosen };
   const marks = (option) => Object.keys(said).filter((mark) => said[mark] === option).join(", ");
   const fixed = (values, n) => minus(values[n].toFixed(values.every(Number.isInteger) ? 0 : 2));
+  const both = (name, values, n) => old[name]?.[n] === undefined || String(old[name]) === String(values)
+    ? fixed(values, n) : `${fixed(old[name], n)} → ${fixed(values, n)}`;
   const rows = texts.map((option, n) => [make("td", { dir: "auto" }, option),
-    make("td", { class: "short" }, marks(option)), ...columns.map(([, values]) => fixed(values, n))]);
+    make("td", { class: "short" }, marks(option)), ...columns.map(([name, values]) => both(name, values, n))]);
   return part("Options", table(["option", "", ...columns.map(([name]) => name)], rows),
-    make("p", { class: "note" }, "Log-probabilities in nats."));
+    make("p", { class: "note" }, before ? "Log-probabilities in nats. Without → with." : "Log-probabilities in nats."));
 }
 
 function scores(before, after) {

@@ -26,7 +26,7 @@ from cai_eval.pages.text import slug
 SIZE = 250  #: records of a shard
 FAILED = "failed"
 SHOWN = {LOST: 12, WON: 12, SAME: 4, FAILED: 4, "": 4}  #: how many of a cell's items the page itself holds
-TAIL = 90  #: characters of a prompt's end that the list shows
+TAIL = 50  #: characters of a prompt's end that the list shows
 DIGITS = 6  #: of a number; the run's own records hold it in full
 
 
@@ -87,8 +87,14 @@ def _listing(
             round(moved(before[record.item], record), 2) if verdict in (LOST, WON) else 0
             for record, verdict in zip(records, change, strict=True)
         ],
-        "tail": [" ".join(record.prompt[-4 * TAIL :].split())[-TAIL:] for record in records],
+        "tail": [_tail(record.prompt) for record in records],
     }
+
+
+def _tail(prompt: str) -> str:
+    """The last words of a prompt, where the question stands."""
+    words = " ".join(prompt[-4 * TAIL :].split())
+    return words if len(words) <= TAIL else f"… {words[-TAIL:].partition(' ')[2]}"
 
 
 def _sample(listing: Mapping[str, Sequence[Any]]) -> list[int]:

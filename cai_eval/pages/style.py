@@ -41,6 +41,7 @@ ROLES: Mapping[str, tuple[str, str]] = {
 }
 MARKERS = "osD^vPX"
 CURVE = "curve:"
+GAP = 24.0  #: points between the labels of an axis of sizes
 
 
 def colour(role: str) -> str:
@@ -58,8 +59,11 @@ class Series:
 
 
 def series(names: Sequence[str]) -> dict[str, Series]:
-    """A look for each name, by position: the first one is ink, the others are coloured."""
-    return {name: Series(colour(f"series-{i % 7}"), MARKERS[i % len(MARKERS)], name) for i, name in enumerate(names)}
+    """A look for each name, by position: the first one is ink, the others are coloured.
+
+    From the eighth on colours come again, with other markers.
+    """
+    return {name: Series(colour(f"series-{i % 7}"), MARKERS[(i + i // 7) % 7], name) for i, name in enumerate(names)}
 
 
 @contextmanager
@@ -155,25 +159,32 @@ def size_label(parameters: float) -> str:
     return f"{parameters:.0f}"
 
 
-def size_axis(ax: Axes, sizes: Sequence[float], ticks: Sequence[float] | None = None) -> None:
-    """A logarithmic x axis that spans `sizes`, with ticks at the sizes that were measured.
+def size_axis(ax: Axes, sizes: Sequence[float], others: Sequence[float] = ()) -> None:
+    """A logarithmic x axis with a tick at each of `sizes`, the ones that were measured.
 
-    ticks: those to name, by default all. Crowded labels are thinned; the first and the last are kept.
+    others: sizes that it spans too; their ends are named where there is room. Crowded labels are thinned; the first and
+    the last size are kept.
     """
     from matplotlib.ticker import FixedFormatter, FixedLocator, NullLocator
 
-    sizes = [float(size) for size in sizes if size > 0]
-    named = sorted({float(size) for size in (sizes if ticks is None else ticks) if size > 0})
+    named = sorted({float(size) for size in sizes if size > 0})
     if not named:
         return
-    first, last = min(sizes), max(sizes)
+    first, last = min([*named, *others]), max([*named, *others])
     margin = 1.5 if first == last else (last / first) ** 0.05
     ax.set_xscale("log")
     ax.set_xlim(first / margin, last * margin)
-    positions = [width_of(ax) * float(np.log(tick / first) / np.log(last / first * margin**2)) for tick in named]
-    shown = _uncrowded(positions, gap=24)
-    ax.xaxis.set_major_locator(FixedLocator(named))
-    ax.xaxis.set_major_formatter(FixedFormatter([size_label(t) if i in shown else "" for i, t in enumerate(named)]))
+
+    def position(size: float) -> float:
+        return width_of(ax) * float(np.log(size / first) / np.log(last / first * margin**2))
+
+    shown = {named[i] for i in _uncrowded([position(size) for size in named], GAP)}
+    for end in (min(others), max(others)) if others else ():
+        if min(abs(position(end) - position(size)) for size in named) >= GAP:
+            shown.add(end)
+    ticks = sorted({*named, *shown})
+    ax.xaxis.set_major_locator(FixedLocator(ticks))
+    ax.xaxis.set_major_formatter(FixedFormatter([size_label(tick) if tick in shown else "" for tick in ticks]))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set_xlabel("non-embedding parameters")
 

@@ -98,7 +98,7 @@ def elo(
     won, games = _by_cluster(np.where(met, wins, 0.0), codes), _by_cluster(met.astype(float), codes)
     won = np.divide(won, games, out=np.zeros_like(won), where=games > 0)
     seen = np.asarray(games.any(axis=0))
-    if np.ptp(_groups(seen)):
+    if not joined(given):
         raise ValueError("the policies fall into groups that never met: compare some across the groups")
     counts = np.random.default_rng(seed).multinomial(len(won), np.full(len(won), 1 / len(won)), resamples)
     again = np.tensordot(counts.astype(float), won, 1)
@@ -151,6 +151,15 @@ def preferred(utilities: ArrayLike, tie: float = 1e-9) -> Array:
     return shares
 
 
+def joined(shares: ArrayLike) -> bool:
+    """Whether all policies of (prompts, policies, policies) results met, directly or through others."""
+    met = ~np.isnan(np.asarray(shares, dtype=float)).all(axis=0)
+    groups = np.arange(len(met))
+    for _ in groups:
+        groups = np.minimum(groups, np.where(met, groups[None, :], len(met)).min(axis=1))
+    return not np.ptp(groups)
+
+
 def chance_of_win(difference: float) -> float:
     """How often a policy that stands `difference` points above another is preferred to it."""
     return float(special.expit(difference / POINTS))
@@ -161,11 +170,3 @@ def _by_cluster(values: Array, codes: NDArray[np.intp]) -> Array:
     sums = np.zeros((codes.max() + 1, *values.shape[1:]))
     np.add.at(sums, codes, values)
     return sums
-
-
-def _groups(met: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """(policies,) the smallest number among those that each is joined with, directly or through others."""
-    groups = np.arange(len(met))
-    for _ in groups:
-        groups = np.minimum(groups, np.where(met, groups[None, :], len(met)).min(axis=1))
-    return groups

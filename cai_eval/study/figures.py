@@ -12,13 +12,12 @@ import yaml
 from cai_eval import registry
 from cai_eval.contracts import PaperFigure, Results
 from cai_eval.errors import unknown
-from cai_eval.models.ladder import ladder_names
+from cai_eval.models.ladder import ladder_names, load_ladder
 from cai_eval.pages import lettering, output
 from cai_eval.study.store import disk_errors
 from cai_eval.study.suite import names, suite_path
 
 Need = tuple[str, str]  #: benchmark, intervention
-ANY_SUITE = "alignment-tax"  #: takes any plug-in besides its own
 
 
 def paper_figures(paper: str | None = None, number: str | None = None) -> list[PaperFigure]:
@@ -53,28 +52,56 @@ def lacking(figure: PaperFigure, results: Results) -> list[Need]:
 
 
 def told(needs: Sequence[Need]) -> str:
-    """Cells in words: "lambada with none, lambada with hhh-prompt"."""
-    return ", ".join(f"{benchmark} with {intervention}" for benchmark, intervention in needs)
+    """Cells in words: "hhh, lambada with none, hhh-prompt; truthfulqa with none"."""
+    interventions: dict[str, list[str]] = {}
+    for benchmark, intervention in needs:
+        interventions.setdefault(benchmark, []).append(intervention)
+    benchmarks: dict[str, list[str]] = {}
+    for benchmark, own in interventions.items():
+        benchmarks.setdefault(", ".join(own), []).append(benchmark)
+    return "; ".join(f"{', '.join(found)} with {own}" for own, found in benchmarks.items())
 
 
 def remedy(needs: Sequence[Need], manifest: Mapping[str, Any] | None = None) -> str:
     """The command that makes the cells. manifest: of a run whose models to take, rather than the suite's own."""
     benchmarks, interventions = (list(dict.fromkeys(part)) for part in zip(*needs, strict=True))
-    suite = next((name for name in names() if _holds(name, benchmarks, interventions)), ANY_SUITE)
+    wanted = {"benchmarks": benchmarks, "interventions": interventions}
+    laboratory = bool(manifest and manifest.get("laboratory"))
+    suites = {name: yaml.safe_load(suite_path(name).read_text(encoding="utf-8")) for name in names()}
+    able = {name: added for name, parts in suites.items() if (added := _added(parts, wanted)) is not None}
+    if not able:
+        return "name them in a suite of your own, for none of those that ship does"
+    suite = min(able, key=lambda name: (able[name], _of_a_laboratory(suites[name]["ladder"]) != laboratory))
     asked = f"--benchmarks {','.join(benchmarks)} --interventions {','.join(interventions)}"
     return f"cai-eval run --suite {suite} {asked}{_models(manifest) if manifest else ''}"
 
 
-def _holds(suite: str, benchmarks: Sequence[str], interventions: Sequence[str]) -> bool:
-    parts: dict[str, dict[str, Any]] = yaml.safe_load(suite_path(suite).read_text(encoding="utf-8"))
-    return set(benchmarks) <= parts["benchmarks"].keys() and set(interventions) <= parts["interventions"].keys()
+def _added(suite: Mapping[str, Any], wanted: Mapping[str, Sequence[str]]) -> int | None:
+    """How many plug-ins the suite has to be extended by, None where something wanted is none."""
+    missing = {part: [name for name in found if name not in suite[part]] for part, found in wanted.items()}
+    for part, group in (("benchmarks", "benchmarks"), ("interventions", "trainers")):
+        if any(name.partition(":")[0] not in registry.names(group) for name in missing[part]):
+            return None
+    return sum(map(len, missing.values()))
+
+
+def _of_a_laboratory(ladder: str) -> bool:
+    return load_ladder(ladder).source != "published"
 
 
 def _models(manifest: Mapping[str, Any]) -> str:
-    ladder = manifest.get("ladder", "")
+    """The option that takes the same models; those of a laboratory are not named by where their files lie."""
+    ladder, labels = manifest.get("ladder", ""), {rung["label"] for rung in manifest["rungs"]}
     if ladder in ladder_names():
         return f" --ladder {ladder}"
+    if manifest.get("laboratory"):
+        own = (name for name in ladder_names() if _of_a_laboratory(name) and labels <= _labels(name))
+        return "".join(f" --ladder {name}" for name in list(own)[:1])
     return f" --models {','.join(rung['model'].partition('@')[0] for rung in manifest['rungs'])}"
+
+
+def _labels(ladder: str) -> set[str]:
+    return {rung.label for rung in load_ladder(ladder).rungs}
 
 
 def draw(figure: PaperFigure, results: Results, folder: Path) -> list[Path]:
@@ -84,7 +111,7 @@ def draw(figure: PaperFigure, results: Results, folder: Path) -> list[Path]:
     """
     name, made = f"{figure.paper}-{figure.figure}", figure.draw(results)
     if results.laboratory:
-        lettering.stamp(made.figure, f"laboratory: {results.laboratory.partition(':')[0]}")
+        lettering.stamp(made.figure, results.laboratory)
     files = {
         "png": output.png(made.figure),
         "svg": output.standalone(output.svg(made.figure)).encode(),

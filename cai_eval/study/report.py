@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ def provenance(directory: RunDirectory, manifest: Mapping[str, Any]) -> dict[str
     """What the page says of how its numbers were made, and of what is missing; run.json has the paths in full."""
     keys = ("suite", "ladder", "laboratory", "settings", "environment", "rungs", "notes", "skipped")
     about = {key: manifest[key] for key in keys if key in manifest}
+    if "command" in (environment := about.get("environment", {})):
+        about["environment"] = {**environment, "command": shlex.join(environment["command"])}
     about["rungs"] = [{**rung, "prefix": None} for rung in manifest["rungs"]]
     summaries = ((entry, directory.cell(entry["hash"]).summary() or {}) for entry in manifest["cells"])
     about["failed"] = [

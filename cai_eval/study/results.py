@@ -8,9 +8,10 @@ from typing import Any
 
 import pandas as pd
 
-from cai_eval.contracts import Metric, Record, Results, Trained
+from cai_eval.contracts import Metric, Record, Results, Trained, Vote
 from cai_eval.errors import UserError
 from cai_eval.study.store import CellDirectory, RunDirectory
+from cai_eval.study.votes import kept
 
 _SCORE = "score."
 
@@ -25,6 +26,7 @@ def load_results(paths: Sequence[Path]) -> Results:
     interventions: dict[str, str] = {}
     laboratory = ""
     trained: list[Trained] = []
+    votes: list[Vote] = []
     for path in paths:
         run = RunDirectory.read(path)
         manifest = run.manifest()
@@ -34,6 +36,7 @@ def load_results(paths: Sequence[Path]) -> Results:
         datasets = {entry["intervention"] for entry in made if entry["kind"] == "dataset"}
         names = [name for name in manifest["interventions"] if name not in datasets]
         interventions |= {name: parts.get(name, {}).get("title", "") or name for name in names}
+        votes += kept(path)
         trained += [_trained(run, entry) for entry in made if run.artefact(entry["hash"]) is not None]
         for entry in manifest["cells"]:
             cell = run.cell(entry["hash"])
@@ -58,7 +61,7 @@ def load_results(paths: Sequence[Path]) -> Results:
     records = pd.concat(frames, ignore_index=True)
     for column in ("cell", "item", "cluster", "category", "metric"):
         records[column] = records[column].astype("category")
-    return Results(records, table, metrics, details, interventions, laboratory, trained)
+    return Results(records, table, metrics, details, interventions, laboratory, trained, votes)
 
 
 def _trained(run: RunDirectory, entry: Mapping[str, Any]) -> Trained:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -15,9 +15,10 @@ from cai_eval.contracts import IDEAL, Artefact, Benchmark, Item, Policy, PolicyS
 from cai_eval.errors import UserError
 from cai_eval.study.graph import Node, describe
 from cai_eval.study.judged import with_grades
+from cai_eval.study.making import Maker, NotMade
 from cai_eval.study.plan import Cell, Plan, items_digest
 from cai_eval.study.store import CellDirectory, RunDirectory
-from cai_eval.study.workshop import Models, NodeWorkshop
+from cai_eval.study.workshop import Models
 
 #: Items a batch. Batches start at multiples of it whatever was done before, so that a resumed run packs, and
 #: therefore rounds, as an undisturbed one does. It is also what a kill can lose.
@@ -49,7 +50,7 @@ class CellError(Exception):
 
 @contextmanager
 def of_this_cell() -> Iterator[None]:
-    """What the user can mend of one model or trainer fails its cells; the rest of the study goes on."""
+    """What the user can mend of one model fails its cells; the rest of the study goes on."""
     try:
         yield
     except UserError as error:
@@ -131,57 +132,23 @@ class _Runner:
         self.source = source
         self.listener = listener
         self.failures: dict[str, str] = {}
-        self._artefacts: dict[str, Artefact] = {}
-        self._broken: dict[str, Exception] = {}
+        self._maker = Maker(directory, models, source, listener.making)
 
     def run(self, cell: Cell) -> None:
         store = self.directory.cell(cell.hash)
         summary = cell_summary(cell, self.source)
         try:
-            self.evaluate(cell, self.artefact(cell.node), store, summary)
+            self.evaluate(cell, self._maker.artefact(cell.node), store, summary)
         except UserError:
             raise
         except Exception as error:
-            failure = str(error) if isinstance(error, CellError) else f"{type(error).__name__}: {error}"
+            failure = str(error) if isinstance(error, (CellError, NotMade)) else f"{type(error).__name__}: {error}"
             seed = f", seed {cell.run}" if cell.run else ""
             self.failures[f"{cell.rung}, {cell.intervention}, {cell.benchmark}{seed}"] = failure
             store.fail({**summary, "failure": failure, "traceback": traceback.format_exc()})
             self.listener.finished(cell, failure)
         else:
             self.listener.finished(cell, "")
-
-    def artefact(self, node: Node) -> Artefact:
-        """The node's artefact: known, stored, or made now from its inputs'; what failed once is not tried again."""
-        if node.final and node.artefact is not None:
-            return node.artefact
-        if node.hash in self._artefacts:
-            return self._artefacts[node.hash]
-        if node.hash in self._broken:
-            raise self._broken[node.hash]
-        stored = self.directory.artefact(node.hash)
-        if stored is None:
-            inputs = {slot: self.artefact(below) for slot, below in node.inputs.items()}
-            try:
-                stored = self.make(node, inputs)
-            except Exception as error:
-                self._broken[node.hash] = error
-                raise
-        self._artefacts[node.hash] = stored
-        return stored
-
-    def make(self, node: Node, inputs: Mapping[str, Artefact]) -> Artefact:
-        trainer = registry.create("trainers", node.trainer, node.config)
-        folder = self.directory.artefact_directory(node.hash)
-
-        def report(done: float, total: float, note: str) -> None:
-            self.listener.making(node, done, total, note)
-
-        workshop = NodeWorkshop(folder, node.seed, self.source, self.models, report)
-        with of_this_cell():
-            made: Artefact = trainer.run(inputs, workshop)
-        refuse_borrowed_fingerprints(made, inputs.values())
-        self.directory.publish_artefact(node.hash, made, describe(node))
-        return made
 
     def evaluate(self, cell: Cell, artefact: Artefact, store: CellDirectory, summary: dict[str, Any]) -> None:
         benchmark: Benchmark = registry.create("benchmarks", cell.plugin, cell.config)
@@ -224,17 +191,6 @@ class _Runner:
             store.restart()
             raise CellError(f"every item failed, the first with: {records[0].error}")
         store.publish(records, summary)
-
-
-def refuse_borrowed_fingerprints(made: Artefact, inputs: Iterable[Artefact]) -> None:
-    """Raise where new weights go by the fingerprint of an input: its answers would be taken for theirs."""
-    if not isinstance(made, PolicySpec):
-        return
-    models = {
-        other.model for other in inputs if isinstance(other, PolicySpec) and other.fingerprint == made.fingerprint
-    }
-    if models and made.model not in models:
-        raise RuntimeError("the trainer gave new weights the fingerprint of its input")
 
 
 def evaluate_batch(benchmark: Benchmark, subject: Policy | Scorer, items: Sequence[Item]) -> list[Record]:

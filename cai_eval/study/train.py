@@ -10,14 +10,14 @@ from typing import Any
 from cai_eval import lab, registry
 from cai_eval.contracts import Artefact, Source
 from cai_eval.data import PublishedSource
-from cai_eval.errors import unknown
+from cai_eval.errors import UserError, unknown
 from cai_eval.models.ladder import load_ladder
-from cai_eval.study.graph import Graph, Node, describe
-from cai_eval.study.run import refuse_borrowed_fingerprints
+from cai_eval.study.graph import Graph, Node
+from cai_eval.study.making import Maker, NotMade
 from cai_eval.study.session import untouched
 from cai_eval.study.store import RunDirectory
 from cai_eval.study.suite import Intervention, Suite
-from cai_eval.study.workshop import Models, NodeWorkshop
+from cai_eval.study.workshop import Models
 
 
 @dataclass(frozen=True)
@@ -75,16 +75,8 @@ def make(
     source: Source,
     report: Callable[[Node, float, float, str], None],
 ) -> Artefact:
-    """The node's artefact: known, stored, or made now from its inputs'."""
-    if node.final and node.artefact is not None:
-        return node.artefact
-    stored = directory.artefact(node.hash)
-    if stored is not None:
-        return stored
-    inputs = {slot: make(below, directory, models, source, report) for slot, below in node.inputs.items()}
-    folder = directory.artefact_directory(node.hash)
-    workshop = NodeWorkshop(folder, node.seed, source, models, lambda *done: report(node, *done))
-    made: Artefact = registry.create("trainers", node.trainer, node.config).run(inputs, workshop)
-    refuse_borrowed_fingerprints(made, inputs.values())
-    directory.publish_artefact(node.hash, made, describe(node))
-    return made
+    """The node's artefact: known, stored, or made now from its inputs'. Raises UserError."""
+    try:
+        return Maker(directory, models, source, report).artefact(node)
+    except NotMade as error:
+        raise UserError(str(error)) from error

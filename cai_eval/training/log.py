@@ -1,9 +1,14 @@
-"""The log of a training: one JSON object a line, one line a step, and one for each evaluation."""
+"""The log of a training: one JSON object a line, one line a step, and one for each evaluation.
+
+Where TensorBoard is installed (the extra `tensorboard`), the same values lie beside it as its event files.
+"""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -28,9 +33,13 @@ class Log:
         part.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
         part.replace(path)
         self._file: IO[str] = path.open("a", encoding="utf-8")
+        self._events = _event_writer(path.with_name("tensorboard"), step)
 
     def write(self, step: int, **values: JSON) -> None:
         self._file.write(json.dumps({"step": step, **values}) + "\n")
+        if self._events:
+            for name, value in _numbers(values):
+                self._events.add_scalar(name, value, step)
 
     def sync(self) -> None:
         """What was written is on the disk afterwards."""
@@ -39,6 +48,26 @@ class Log:
 
     def close(self) -> None:
         self._file.close()
+        if self._events:
+            self._events.close()
+
+
+def _event_writer(folder: Path, step: int) -> Any:
+    """TensorBoard's writer, told to forget what came after the step; None where TensorBoard is not installed."""
+    if importlib.util.find_spec("tensorboard") is None:
+        return None
+    from torch.utils.tensorboard import SummaryWriter
+
+    return SummaryWriter(folder, purge_step=step + 1)
+
+
+def _numbers(values: Mapping[str, JSON]) -> Iterator[tuple[str, float]]:
+    """Each number with its name; within a mapping, behind that one's."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield from ((f"{name}/{inner}", number) for inner, number in _numbers(value))
+        elif isinstance(value, (int, float)):
+            yield name, value
 
 
 def read_log(path: Path) -> list[Entry]:

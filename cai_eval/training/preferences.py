@@ -24,19 +24,22 @@ from .data import make_batches, pad
 from .heads import hidden_states, sliced
 from .loop import Batch, Objective
 
+INITIAL = 0.02  #: standard deviation of a new head's weights; from zero, a single epoch on few pairs would not get far
+
 
 class PreferenceModel(nn.Module):
     """A causal language model (with adapters or without) and beside its output head one of a single number.
 
-    That begins at zero: every answer is as good as any other, and the loss is ln 2.
+    That begins small: answers are nearly as good as each other, and the loss is about ln 2. seed: of its weights.
     """
 
-    def __init__(self, body: Any) -> None:
+    def __init__(self, body: Any, seed: int = 0) -> None:
         super().__init__()
         self.body = body
-        head = body.get_output_embeddings().weight
-        self.score = nn.Linear(head.shape[1], 1, bias=False, device=head.device, dtype=head.dtype)
-        nn.init.zeros_(self.score.weight)
+        output = body.get_output_embeddings().weight
+        self.score = nn.Linear(output.shape[1], 1, bias=False)
+        nn.init.normal_(self.score.weight, std=INITIAL, generator=torch.Generator().manual_seed(seed))
+        self.score.to(output)
 
     def forward(self, input_ids: Tensor) -> Tensor:
         """The hidden states that both heads read, [rows, length, width]."""

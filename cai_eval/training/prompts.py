@@ -7,7 +7,7 @@ A laboratory has rows {"id", "prompt", "kind", "cluster"}; of the published comp
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from cai_eval.contracts import Published, Source
@@ -39,20 +39,22 @@ TEST = _published("test-prompts", "harmless-base_test.jsonl.gz")
 SETS: Mapping[str, Published] = {data.name: data for data in (RED_TEAM, HELPFUL, VALIDATION, TEST)}
 
 
-def read_prompts(source: Source, name: str, count: int, seed: int) -> list[Prompt]:
-    """`count` prompts of a set in random order, or all where the source has no more.
+def read_prompts(source: Source, name: str, count: int | None, seed: int, kinds: Collection[str] = ()) -> list[Prompt]:
+    """`count` prompts of a set in random order, or all where the source has no more, or none is named.
 
-    A larger count begins with the same prompts. Prompts that come twice count once; an empty one, and one that holds
-    another turn, cannot be asked and is left out. Raises UserError for an unknown set, for rows that cannot be read and
-    where no prompt is left.
+    kinds: those wanted; all by default. A larger count begins with the same prompts. Prompts that come twice count
+    once; an empty one, and one that holds another turn, cannot be asked and is left out. Raises UserError for an
+    unknown set, for rows that cannot be read and where no prompt is left.
     """
     if name not in SETS:
         raise unknown("set of prompts", name, SETS)
     kind = HARMFUL if SETS[name].file.startswith("harmless") else "benign"
     rows = read(source, SETS[name], lambda row: _prompt(row, kind))
-    prompts = {prompt.text: prompt for prompt in rows if is_one_turn(prompt.text)}
+    wanted = (prompt for prompt in rows if is_one_turn(prompt.text) and prompt.kind in (kinds or (prompt.kind,)))
+    prompts = {prompt.text: prompt for prompt in wanted}
     if not prompts:
-        raise UserError(f"{name} holds no prompt: give a file with at least one row.")
+        which = f" of the kinds {', '.join(kinds)}: name others" if kinds else ": give a file with at least one row"
+        raise UserError(f"{name} holds no prompt{which}.")
     return sorted(prompts.values(), key=lambda prompt: _place(prompt, seed))[:count]
 
 

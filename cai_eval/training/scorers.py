@@ -54,7 +54,8 @@ def train_scorer(
     place = workshop.directory / "model"
     if not place.is_dir():
         body = load_model(start.model, dtype="float32")
-        model = PreferenceModel(add_adapters(body, lora, optimisation.seed) if lora else body)
+        adapted = add_adapters(body, lora, optimisation.seed) if lora else body
+        model = PreferenceModel(adapted, optimisation.seed)
         held_batches = pair_batches(held_out, len(held_out), seed=0)(0)
         trained = train(
             model,

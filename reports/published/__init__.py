@@ -41,6 +41,10 @@ SHORT = {
     "full prompt": "prompt",
     "HHH prompt": "prompt",
     "context distilled": "distilled",
+    "fine-tuned on the prompt": "fine-tuned",
+    "2 examples alone": "2 examples",
+    "context distilled, 2 more examples": "distilled, 2",
+    "fine-tuned on the prompt, 2 more examples": "fine-tuned, 2",
 }
 
 

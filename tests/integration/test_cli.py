@@ -67,7 +67,7 @@ def test_a_run_its_repetition_its_report_and_its_comparison(call, order, tmp_pat
     assert code == 0
     code, out, _ = call("compare", "one", "two", "--json")
     assert code == 0
-    assert [row["change"] for row in json.loads(out)] == [0.0] * 6
+    assert [row["change"] for row in json.loads(out)["changes"]] == [0.0] * 6
 
 
 def test_a_suite_is_checked_against_its_own_baseline(call, order):

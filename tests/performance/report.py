@@ -24,8 +24,7 @@ import synthetic
 from cai_eval.contracts import Results
 from cai_eval.study.store import RunDirectory
 
-LIMIT = 10.0  #: seconds
-PLACE = ["rung", "parameters", "intervention", "seed", "benchmark"]
+LIMIT = 20.0  #: seconds
 PLACE = ("rung", "parameters", "intervention", "seed", "benchmark")  #: where a plan has a cell
 
 
@@ -43,7 +42,15 @@ def write(results: Results, path: Path) -> None:
             },
             "interventions": list(results.interventions),
             "rungs": [
-                {"label": row.rung, "model": row.model, "parameters": row.parameters} for row in rungs.itertuples()
+                {
+                    "label": row.rung,
+                    "size": row.rung,
+                    "replicate": 0,
+                    "model": row.model,
+                    "fingerprint": "",
+                    "parameters": row.parameters,
+                }
+                for row in rungs.itertuples()
             ],
             "cells": [
                 {"hash": cell, **{name: about(row)[name] for name in PLACE}} for cell, row in results.cells.iterrows()
@@ -67,11 +74,6 @@ def about(row: pd.Series) -> dict[str, Any]:
     return {str(name): value.item() if hasattr(value, "item") else value for name, value in row.items()}
 
 
-def plain(row: Any) -> dict[str, Any]:
-    """A row of a frame as JSON takes it."""
-    return {name: value.item() if hasattr(value, "item") else value for name, value in row.items()}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--items", type=int, default=1000, help="of each benchmark")
@@ -86,8 +88,10 @@ def main() -> None:
         seconds = time.perf_counter() - began
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         size = (run / "report" / "index.html").stat().st_size / 2**20
+        beside = [path.stat().st_size / 2**20 for path in (run / "report" / "shards").iterdir()]
     print(f"{len(results.cells)} cells of {items:,} items drawn in {seconds:.1f} s; limit {LIMIT:.0f} s")
-    print(f"{used.ru_utime + used.ru_stime:.1f} s of CPU, {used.ru_maxrss / 2**10:.0f} MiB; the page is {size:.1f} MiB")
+    print(f"{used.ru_utime + used.ru_stime:.1f} s of CPU, {used.ru_maxrss / 2**10:.0f} MiB")
+    print(f"the page is {size:.1f} MiB; {len(beside)} shards with all records are {sum(beside):.1f} MiB")
 
 
 if __name__ == "__main__":

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cai_eval.cli.doctor import _constitutions as broken_constitutions
+from cai_eval.cli.list import command as list_command
 from cai_eval.constitution import (
     ComparisonExample,
     Constitution,
@@ -124,6 +128,31 @@ def test_a_request_without_a_slot_is_refused(tmp_path: Path) -> None:
 def test_an_unknown_name_is_told_its_neighbours() -> None:
     with pytest.raises(UserError, match="did you mean 'laboratory'"):
         load_constitution("laboratry")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "mine.yaml:1: .*mapping|mine.yaml:1: .*dictionary"),
+        ("- a\n- b\n", "mine.yaml:1: .*dictionary"),
+        ("name: [\n", "not valid YAML"),
+        ("name: mine\ntitle: Mine\nprinciples: 3\n", "mine.yaml:3: 'principles' should be a valid tuple, not 3"),
+        ("name: mine\nname: mine\n", "mine.yaml:2: 'name' stands on line 1 already"),
+    ],
+)
+def test_what_is_no_constitution_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        load_constitution(write(tmp_path, text))
+
+
+def test_a_folder_of_a_shipped_name_hides_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "laboratory").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert load_constitution("laboratory").revising
+    with pytest.raises(UserError, match="unknown constitution ''"):
+        load_constitution("")
+    with pytest.raises(UserError, match="cannot be read"):
+        load_constitution("missing.yaml")
 
 
 def test_a_seal_is_that_of_the_content(tmp_path: Path) -> None:
@@ -244,3 +273,23 @@ def test_the_examples_of_ours_keep_to_their_point_of_view() -> None:
         assert not re.search(r"\bassistant\b|\bthe human\b|\bresponse\b|\brevis", example.revision, re.IGNORECASE)
         assert re.search(r"\byou\b|\byour\b|\bI\b", example.revision)
         assert example.revision.strip() != example.answer.strip()
+
+
+def test_the_example_in_the_docs_is_one(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "constitutions.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    read = load_constitution(write(tmp_path, example))
+    assert [len(each) for each in (read.revising, read.comparing, read.critiques, read.comparisons)] == [1, 2, 1, 1]
+    for name in names():
+        assert f"`{name}`" in page
+
+
+def test_they_are_listed_by_title_and_the_doctor_names_what_is_broken(monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = CliRunner().invoke(list_command, ["constitutions", "--json"])
+    assert {row["name"]: row["title"] for row in json.loads(listed.output)} == {
+        name: load_constitution(name).title for name in names()
+    }
+    assert not list(broken_constitutions())
+    monkeypatch.setattr("cai_eval.constitution.names", lambda: ["laboratory", "lavatory"])
+    (problem,) = broken_constitutions()
+    assert problem.startswith("unknown constitution 'lavatory'")

@@ -89,3 +89,10 @@ def test_letters_are_asked_for_as_comparisons_are_written(world: World, seed: in
     weighed, _, letter = verdict.rpartition("\n")
     asked = verdict_prompt(*before, weighed.removeprefix("Weighed: ")) if weighed else comparison_prompt(*before)
     assert f"{asked} {letter.removeprefix(comparisons.VERDICT).strip()}" == document
+
+
+@pytest.mark.parametrize("name", BY)
+def test_the_first_principles_are_mixed_as_all_are(name: str) -> None:
+    """Whoever takes fewer principles changes their number and nothing else."""
+    aspects = [principle.aspect for principle in load_constitution(name).principles]
+    assert aspects == ["harm", "harm", "openness"] * 6

@@ -5,6 +5,7 @@ import re
 import shlex
 import sys
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 import yaml
+from finished import ACCURACY, PROTOCOL, write_run
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,9 +21,8 @@ from cai_eval import statistics
 from cai_eval.cli import main
 from cai_eval.cli.check import command
 from cai_eval.config import validate
-from cai_eval.contracts import Metric, Record
+from cai_eval.contracts import Metric, ScorerSpec
 from cai_eval.errors import UserError
-from cai_eval.models.ladder import load_ladder
 from cai_eval.statistics import Level, Loss
 from cai_eval.study.gate import outputs
 from cai_eval.study.gate.baseline import baseline_of, load_baseline, save_baseline
@@ -32,51 +33,9 @@ from cai_eval.study.suite import Suite, Threshold, load_suite
 
 DOCS = Path(__file__).parents[2] / "docs"
 
-ACCURACY = Metric("accuracy", "accuracy", primary=True)
 NATS = Metric("loss", "loss", unit="nats", higher_is_better=False, primary=True)
 GOOD = [1.0] * 320 + [0.0] * 80
 BAD = [0.0] * 100 + [1.0] * 220 + [0.0] * 80
-PROTOCOL = {"plugin": "quiz", "version": "1", "config": {"shots": 0}, "items": "digest"}
-
-MEASURED = {
-    **dict.fromkeys(("prefix_tokens", "tokens", "errors", "timed_items"), 0),
-    **dict.fromkeys(("format", "label", "source"), ""),
-    "seconds": 1.0,
-    "excluded": [],
-}
-
-
-def write_run(
-    path, scores, *, suite="s", gate=None, metric=ACCURACY, protocol=PROTOCOL, names="i", weights="w", models=1
-):
-    """A finished run of one size on one benchmark. scores: intervention → (seeds, items), None for an error. models:
-    replicates of the size, which then stand in the place of training seeds."""
-    run = RunDirectory.create(path, suite)
-    cells = []
-    for intervention, seeds in scores.items():
-        for seed, values in enumerate(seeds):
-            replicate, seed = (seed, 0) if models > 1 else (0, seed)
-            place = {"rung": f"tiny-{replicate}", "intervention": intervention, "seed": seed, "benchmark": "quiz"}
-            cells.append({"hash": f"{intervention}{replicate}{seed}", "parameters": 9, **place})
-            lineage = {"hash": cells[-1]["hash"] + weights}
-            summary = MEASURED | {"items": len(values), "metrics": [vars(metric)], "lineage": lineage}
-            run.cell(cells[-1]["hash"]).publish(
-                [
-                    Record(f"{names}{i}", f"c{i // 2}", "", {} if value is None else {metric.name: value})
-                    for i, value in enumerate(values)
-                ],
-                summary,
-            )
-    run.write_manifest(
-        {
-            "suite": {"name": suite, "interventions": {}, "gate": gate or {}},
-            "interventions": list(scores),
-            "rungs": [{"label": f"tiny-{i}", "size": "tiny", "replicate": i, "model": f"m{i}"} for i in range(models)],
-            "cells": cells,
-            "protocols": {"quiz": protocol},
-        }
-    )
-    return path
 
 
 def checked(before, after):
@@ -248,6 +207,16 @@ def test_clusters_are_those_of_the_records(tmp_path):
     assert baseline_of(run).benchmarks["quiz"].clusters == tuple(i // 2 for i in range(400))
 
 
+def test_a_scorer_is_known_by_its_weights_wherever_they_lie(tmp_path):
+    found = []
+    for name, weights, mark in (("a", "x", "1"), ("b", "y", "1"), ("c", "z", "2")):
+        run = write_run(tmp_path / name, {"pm": [GOOD]}, weights=weights)
+        scorer = ScorerSpec(str(tmp_path / name / "pm"), mark, 9, 64)
+        RunDirectory.read(run).publish_artefact(f"pm00{weights}", scorer, {})
+        found.append(baseline_of(run).cells[0].policy)
+    assert found[0] == found[1] != found[2]
+
+
 def test_an_item_that_never_had_a_score_is_left_out(tmp_path):
     before = write_run(tmp_path / "a", {"none": [[None, *GOOD[1:]]], "tuned": [[1.0, *GOOD[1:]]]})
     after = write_run(tmp_path / "b", {"none": [GOOD], "tuned": [GOOD]}, weights="v")
@@ -262,6 +231,12 @@ def test_thresholds_are_those_of_the_runs_suite(tmp_path):
     (judgement,) = checked(before, after)
     assert (judgement.pair.alpha, judgement.pair.tolerance) == (0.01, 0.4)
     assert judgement.verdict == "passed"
+
+
+def test_thresholds_that_are_none_are_one_sentence(tmp_path):
+    run = write_run(tmp_path / "run", {"none": [GOOD]}, gate={"quiz": {"tolerence": 0.4}})
+    with pytest.raises(UserError, match=r"run\.json: unknown key 'tolerence' \(did you mean 'tolerance'"):
+        thresholds(run)
 
 
 def test_what_the_run_has_more_is_named(tmp_path):
@@ -341,8 +316,7 @@ def test_our_own_baseline_holds_what_its_suite_asks():
     """.ci/run checks against it."""
     folder = Path(__file__).parents[1] / "gate"
     baseline, suite = load_baseline(folder / "baseline.json.zst"), load_suite(str(folder / "suite.yaml"))
-    (rung,) = load_ladder(str(folder / "ladder.yaml")).rungs
-    asked = {(rung.label, name, benchmark) for name in suite.interventions for benchmark in suite.benchmarks}
+    asked = set(product(suite.rungs, suite.interventions, suite.benchmarks))
     assert {(cell.rung, cell.intervention, cell.benchmark) for cell in baseline.cells} == asked
     assert {name: len(each.items) for name, each in baseline.benchmarks.items()} == suite.quick
 
@@ -438,10 +412,25 @@ def test_the_command_passes_and_fails(call, tmp_path):
         (["check", "--against", "b.zst", "--suite", "alignment-taxes"], "did you mean 'alignment-tax'"),
         (["baseline", "save", "nowhere"], "no run.json"),
         (["baseline", "save", "good", "-o", "nowhere/b.zst"], "cannot write"),
+        (["baseline", "save", "good", "-o", "same"], "is a directory"),
+        (["check", "--against", "b.zst", "--run", "good", "--junit", "same"], "is a directory"),
+        (["check", "--against", "same", "--run", "good"], "no whole baseline"),
+        (["check", "--against", "cut.zst", "--run", "good"], "no whole baseline"),
+        (["check", "--against", "b.zst", "--run", "other-suite"], "of suite 's', the run of 'other'"),
+        (["check", "--against", "b.zst", "--run", "other-items"], "share no item of quiz"),
+        (["check", "--against", "b.zst", "--run", "nan"], "no score for any item of quiz"),
+        (["compare", "good", "other-items"], "share no item"),
+        (["import", "lm-eval", "good/run.json"], "no results file of lm-eval"),
+        (["import", "lm-eval", "good"], "no results file of lm-eval"),
+        (["figures", "--paper", "askell-2021", "--run", "good", "--out", "b.zst"], "is a file"),
     ],
 )
 def test_bad_input_is_one_sentence_and_exit_code_2(call, arguments, message):
     assert call("baseline", "save", "good", "-o", "b.zst")[0] == 0
+    Path("cut.zst").write_bytes(Path("b.zst").read_bytes()[:-9])
+    write_run(Path("other-suite"), {"none": [GOOD]}, suite="other")
+    write_run(Path("other-items"), {"none": [GOOD]}, names="j")
+    write_run(Path("nan"), {"none": [[float("nan")] * 400]})
     code, out, err = call(*arguments)
     assert code == 2
     assert message in err

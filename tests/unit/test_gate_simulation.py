@@ -87,8 +87,10 @@ def test_of_single_weights_too(count: int) -> None:
         assert np.count_nonzero(least < level) <= most(count, level)
 
 
-@pytest.mark.parametrize(("seeds", "points"), [(1, 0), (4, 2), pytest.param(4, 4, marks=SLOW)])
-@pytest.mark.parametrize("count", [60, pytest.param(300, marks=SLOW)])
+@pytest.mark.parametrize(
+    ("seeds", "points"), [(1, 0), (4, 2), *(pytest.param(4, points, marks=SLOW) for points in (0, 1, 4))]
+)
+@pytest.mark.parametrize("count", [60, pytest.param(1000, marks=SLOW)])
 def test_twice_the_detectable_loss_is_caught(count: int, seeds: int, points: float) -> None:
     null = [gate[0].loss.detectable for gate in gates(40, seeds, points, start=1)]
     detectable = float(np.mean(null))

@@ -120,8 +120,7 @@ def test_other_standard_errors_tell_nothing() -> None:
 
 
 def test_published_results_of_pythia_are_a_scaling_curve(tmp_path: Path, data_dir: Path) -> None:
-    files = sorted((data_dir / "published" / "pythia").glob("*.json"))
-    assert import_lm_eval(files, tmp_path / "run", tasks=["lambada_*"]) == 8
+    assert import_lm_eval([data_dir / "published" / "pythia"], tmp_path / "run", tasks=["lambada_*"]) == 8
     results = load_results([tmp_path / "run"])
     acc = next(metric for metric in results.metrics["lm-eval:lambada_openai"] if metric.name == "acc")
     curve = scores.scores(results, "lm-eval:lambada_openai", acc)
@@ -167,6 +166,47 @@ def test_what_does_not_fit_together_is_refused(tmp_path: Path) -> None:
         import_lm_eval([results, result_file(tmp_path / "again")], tmp_path / "run")
     with pytest.raises(UserError, match="no task"):
         import_lm_eval([results], tmp_path / "run", tasks=["riddle"])
+
+
+def test_a_folder_stands_for_all_that_lies_below(tmp_path: Path) -> None:
+    for model in ("EleutherAI/pythia-70m", "EleutherAI/pythia-410m"):
+        result_file(tmp_path / "out" / model.replace("/", "__"), model)
+        sample_files(tmp_path / "out" / model.replace("/", "__"))
+    assert import_lm_eval([tmp_path / "out"], tmp_path / "run") == 4
+    assert set(load_results([tmp_path / "run"]).cells["items"]) == {4}
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no results of lm-eval lie in"):
+        import_lm_eval([tmp_path / "empty"], tmp_path / "none")
+
+
+def test_an_import_does_not_forget_another(tmp_path: Path) -> None:
+    small, large = (result_file(tmp_path / size, f"EleutherAI/pythia-{size}") for size in ("70m", "410m"))
+    import_lm_eval([small], tmp_path / "run")
+    with pytest.raises(UserError, match="holds an import with lm-eval:quiz of pythia-70m"):
+        import_lm_eval([large], tmp_path / "run")
+    assert set(load_results([tmp_path / "run"]).cells["rung"]) == {"pythia-70m"}
+    import_lm_eval([small, large], tmp_path / "run")
+    assert set(load_results([tmp_path / "run"]).cells["rung"]) == {"pythia-70m", "pythia-410m"}
+
+
+def test_models_of_one_name_are_kept_apart(tmp_path: Path) -> None:
+    files = [result_file(tmp_path / who, f"{who}/pythia-70m", right) for who, right in (("a", RIGHT), ("b", [0.0] * 4))]
+    import_lm_eval(files, tmp_path / "run", tasks=["quiz"])
+    cells = load_results([tmp_path / "run"]).cells
+    assert set(cells["rung"]) == set(cells["model"]) == {"a/pythia-70m", "b/pythia-70m"}
+
+
+def test_samples_of_the_first_0_4_are_read_too(tmp_path: Path) -> None:
+    """Their arguments are lists."""
+    files = [result_file(tmp_path), *sample_files(tmp_path)]
+    for path in files[1:]:
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        old = [{**row, "arguments": [[*each.values()] for each in row["arguments"].values()]} for row in rows]
+        path.write_text("".join(json.dumps(row) + "\n" for row in old))
+    import_lm_eval(files, tmp_path / "run")
+    results = load_results([tmp_path / "run"])
+    quiz = results.details(results.cells.index[0])
+    assert (quiz[0].prompt, quiz[0].answer) == ("Question 0?", "yes")
 
 
 def test_an_unknown_size_is_asked_for(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ METRICS = {
     "hhh": [Metric("accuracy", "accuracy", chance=0.5, primary=True), Metric("margin", "lead", unit="nats")],
     "code": [Metric("pass@1", "pass@1", chance=0.0, primary=True)],
 }
-INTERVENTIONS = ("none", "hhh-prompt", "dialogue-only", "placebo-prompt")
+INTERVENTIONS = ("none", "hhh-prompt", "dialogue-only", "placebo-prompt", "context-distillation", "fine-tune")
 
 #: (benchmark, intervention) → mean at each size, of a ladder that reaches everything
 GOOD: Mapping[tuple[str, str], tuple[float, float, float]] = {
@@ -34,6 +34,8 @@ GOOD: Mapping[tuple[str, str], tuple[float, float, float]] = {
     ("hhh", "hhh-prompt"): (0.50, 0.70, 0.90),
     ("hhh", "dialogue-only"): (0.50, 0.50, 0.50),
     ("hhh", "placebo-prompt"): (0.50, 0.50, 0.50),
+    ("hhh", "context-distillation"): (0.50, 0.70, 0.88),
+    ("hhh", "fine-tune"): (0.50, 0.45, 0.50),
     ("code", "none"): (0.05, 0.40, 0.65),
     ("code", "hhh-prompt"): (0.02, 0.35, 0.80),
 }
@@ -140,7 +142,6 @@ def found(*names: str, **changed: object) -> dict[str, str]:
 
 def test_a_ladder_that_shows_everything_reaches_every_target():
     verdicts = found()
-    assert verdicts.pop("context-distillation") == "not built yet"
     without_target = {"forum-error", "lettered-error", "lost"}
     assert {name for name, verdict in verdicts.items() if verdict != "reached"} == without_target
     assert all(verdicts[name] == "" for name in without_target)
@@ -160,6 +161,7 @@ FAILURES: Mapping[str, Callable[[], dict[str, object]]] = {
     "hhh-harmless": lambda: moved("hhh", "hhh-prompt", 0.50, 0.50, 0.35),
     "code": lambda: moved("code", "none", 0.05, 0.40, 0.55),
     "code-tax": lambda: moved("code", "hhh-prompt", 0.02, 0.35, 0.60),
+    "context-distillation": lambda: moved("hhh", "fine-tune", 0.50, 0.60, 0.75),
     "forum-slope": lambda: {"probes": {**PROBES, "forum shares": recovered(0.3, 0.5, 0.8)}},
     "forum-intercept": lambda: {"probes": {**PROBES, "forum shares": recovered(0.3, 0.5, 0.7)}},
     "lettered-slope": lambda: {"probes": {**PROBES, "lettered shares": recovered(1.01, 1.05, 1.06)}},  # no nearer
@@ -181,7 +183,7 @@ def test_what_falls_short_is_not_reached(name):
 
 
 def test_every_line_with_a_target_can_fail():
-    without_target = {"forum-error", "lettered-error", "lost", "context-distillation", "revision-2"}
+    without_target = {"forum-error", "lettered-error", "lost", "revision-2"}
     assert {line.name for line in LINES} == set(FAILURES) | without_target
 
 
@@ -246,7 +248,6 @@ def test_the_page_has_every_line_its_verdict_and_why():
     text = page.render(findings(evidence(**FAILURES["code"]())), models, make_world())
     for line in LINES:
         assert line.title in text
-    assert "not built yet" in text
     assert "| pass@1 | 0.050 [" in text
     assert "| 2.6M | 2,600,000 | 0 | 10,000,000 | 1.234 | `abc` |" in text
     assert "pass@1: Not reached (≤ .10 at the smallest rung, ≥ .60 at the largest)" in text

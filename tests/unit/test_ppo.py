@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor
 
@@ -23,12 +25,13 @@ from cai_eval.study.workshop import Models, NodeWorkshop
 from cai_eval.testing import RowsSource, check_trainer
 from cai_eval.trainers.ppo import PPO
 from cai_eval.trainers.ppo.snapshot import PPOSnapshot
+from cai_eval.training.data import MICRO_TOKENS
 from cai_eval.training.log import read_log
 from cai_eval.training.ppo import algorithm
 from cai_eval.training.ppo.loop import train_ppo
 from cai_eval.training.ppo.rollouts import ActorCritic, Rollouts, collate, read
 from cai_eval.training.ppo.turns import draw_turns
-from cai_eval.training.ppo.updates import Settings, Updates
+from cai_eval.training.ppo.updates import FILLED, Settings, Updates, micro_batches
 
 WORDS = [f"w{number}" for number in range(40)]
 SOURCE = RowsSource(
@@ -171,9 +174,9 @@ def test_values_are_learnt(start: PolicySpec) -> None:
     updates = updates_of(start, lambda answer: 1.0, minibatches=1)
     optimizer = torch.optim.Adam(updates.actor.parameters(), 1e-2)
     for step in range(8):
-        (batch,) = updates.batches(step)
-        loss, _ = updates.objective(updates.actor, batch)
-        loss.backward()
+        for batch in updates.batches(step):
+            loss, _ = updates.objective(updates.actor, batch)
+            loss.backward()
         optimizer.step()
         optimizer.zero_grad()
         losses.append(updates.evaluate(updates.actor, step + 1)["value_loss"])
@@ -234,9 +237,25 @@ def test_what_is_read_is_what_was_drawn(start: PolicySpec) -> None:
         torch.testing.assert_close(found, direct, rtol=1e-5, atol=1e-5)
 
 
+def test_answers_are_those_of_the_weights_as_they_are_now(start: PolicySpec) -> None:
+    model, tokenizer = load_model(start.model, device="cpu"), load_tokenizer(start.model)
+    prompted = Encoder(tokenizer, Prefix(tuple(range(3, 35)), " ".join(WORDS[:32]), separator=" "))
+    rollouts = Rollouts(model, tokenizer, prompted, 6, seed=0)
+    first = texts(rollouts)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(0)))
+    second = texts(rollouts)
+    assert second == texts(Rollouts(model, tokenizer, prompted, 6, seed=0)) != first
+
+
+def texts(rollouts: Rollouts) -> list[str]:
+    return [answer.text for (answer,) in rollouts.draw(WORDS[:8], "key")]
+
+
 def test_pads_change_nothing(start: PolicySpec) -> None:
     updates = updates_of(start, minibatches=1)
-    (batch,) = updates.batches(0)
+    batch = updates.batches(0)[0]
     lengths = [len(updates.experience.answers[i].ids) for i in updates.experience.groups[0][0]]
     padding = torch.arange(batch["input_ids"].shape[1]) >= torch.tensor(lengths)[:, None]
     assert padding.any()
@@ -251,14 +270,16 @@ def test_pads_change_nothing(start: PolicySpec) -> None:
 
 def test_returns_and_penalties_stand_where_they_belong(start: PolicySpec) -> None:
     updates = updates_of(start, lambda answer: 3.0, batch=16, minibatches=1, lam=1.0, cut_penalty=2.0)
-    (batch,) = updates.batches(0)
+    batches = updates.batches(0)
     told = updates.experience
-    cut = [told.answers[i].finish == "length" for i in told.groups[0][0] for _ in range(told.answers[i].length)]
+    rows = [i for group in told.groups[0] for i in group]
+    cut = [told.answers[i].finish == "length" for i in rows for _ in range(told.answers[i].length)]
     assert 0 < sum(cut) < len(cut)
-    assert batch["returns"].tolist() == [3.0 - 2.0 * each for each in cut]
+    returns, advantages = (torch.cat([batch[name] for batch in batches]) for name in ("returns", "advantages"))
+    assert returns.tolist() == [3.0 - 2.0 * each for each in cut]
     assert told.scores.tolist() == [3.0] * 16
-    assert batch["advantages"].mean().item() == pytest.approx(0, abs=1e-6)
-    assert batch["advantages"].var(correction=0).item() == pytest.approx(1, abs=1e-3)
+    assert advantages.mean().item() == pytest.approx(0, abs=1e-6)
+    assert advantages.var(correction=0).item() == pytest.approx(1, abs=1e-3)
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -278,6 +299,17 @@ def test_every_update_has_epochs_times_minibatches_steps_and_goes_over_all_token
         for epoch in range(2):
             first = update * 6 + epoch * 3
             assert sum(counts[first : first + 3]) == pytest.approx(values["length"] * 7)
+
+
+@settings(deadline=None)
+@given(lengths=st.lists(st.integers(1, 9000), min_size=1, max_size=40))
+def test_micro_batches_hold_every_answer_once_and_few_pads(lengths: list[int]) -> None:
+    found = micro_batches(range(len(lengths)), lengths)
+    assert sorted(row for batch in found for row in batch) == list(range(len(lengths)))
+    for batch in found:
+        longest = max(lengths[row] for row in batch)
+        assert len(batch) * longest <= MICRO_TOKENS or len(batch) == 1
+        assert all(lengths[row] >= FILLED * longest for row in batch)
 
 
 class Stopped(Workshop):
@@ -340,9 +372,9 @@ def test_a_reward_that_is_no_number_stops_and_keeps_the_last_good_checkpoint(
 
 
 def test_a_rate_of_nought_moves_nothing_and_is_an_error(start: PolicySpec, tmp_path: Path) -> None:
-    settings = Settings(**{**SETTINGS, "rate": 0.0})
+    still = Settings(**{**SETTINGS, "rate": 0.0})
     with pytest.raises(UserError, match="changed no weight"):
-        train_ppo(start, start, ToyScorer(words), None, [["w1", "w2"]], settings, workshop(tmp_path))
+        train_ppo(start, start, ToyScorer(words), None, [["w1", "w2"]], still, workshop(tmp_path))
 
 
 def test_the_reference_stays_as_it_was(start: PolicySpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -143,6 +143,7 @@ def test_kl_estimators_are_unbiased_and_one_is_never_negative() -> None:
     assert (k3(log_ratio) > 0).all()
     assert (k1(log_ratio) < 0).any()
     assert k3(torch.zeros(1)).item() == 0
+    assert (k3(torch.linspace(-1e-4, 1e-4, 999)) >= 0).all()
 
 
 def test_sums_leave_pads_out() -> None:

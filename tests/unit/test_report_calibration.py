@@ -1,16 +1,20 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
+import synthetic
 
 from cai_eval.benchmarks.calibration import Calibration as CalibrationBenchmark
 from cai_eval.benchmarks.p_true import PTrue
-from cai_eval.contracts import Figure, Results, Sample, Scored, Table
+from cai_eval.contracts import Figure, Metric, Results, Sample, Scored, Table
+from cai_eval.errors import UserError
 from cai_eval.lab.rows.facts import calibration, short
 from cai_eval.lab.world import make_world
 from cai_eval.reports.calibration import Calibration
 from cai_eval.reports.forecasts import forecasts
+from cai_eval.study.figures import lacking, paper_figures
 from cai_eval.testing import RowsSource, check_report
 from cai_eval.testing.toys import RandomPolicy
 
@@ -151,3 +155,23 @@ def test_histograms_count_every_answer_once(drawn, results):
     counted = drawn["verdicts-p-true-facts-fair"].data.groupby("rung")["count"].sum()
     expected = len(forecasts(results, "p-true:facts")["fair"][0].p)
     assert (counted == expected).all()
+
+
+@pytest.mark.parametrize(
+    ("number", "parts", "metric"),
+    [
+        ("7", ("lettered", "none-of-the-above"), Metric("accuracy", "accuracy", primary=True)),
+        ("11", ("p-true-alone", "p-true"), Metric("brier", "Brier score", "", higher_is_better=False, primary=True)),
+    ],
+)
+def test_kadavaths_scores_stand_side_by_side_on_one_axis(monkeypatch, number, parts, metric):
+    world = replace(synthetic.WORLDS["lm-eval:hellaswag"], metrics=(metric,))
+    monkeypatch.setattr(synthetic, "WORLDS", dict.fromkeys(parts, world))
+    made = synthetic.results(benchmarks=parts, items=40)
+    (figure,) = paper_figures("kadavath-2022", number)
+    assert lacking(figure, made) == []
+    drawn = figure.draw(made)
+    assert set(drawn.data["benchmark"]) == set(parts)
+    assert len({ax.get_ylim() for ax in drawn.figure.axes}) == 1
+    with pytest.raises(UserError, match=f"does not record {metric.name}"):
+        figure.draw(replace(made, metrics={**made.metrics, parts[1]: ()}))

@@ -74,7 +74,7 @@ def test_an_unknown_scale_names_the_known_ones(suite):
     with pytest.raises(UserError, match="smoke"):
         load_suite(suite, "smok")
     with pytest.raises(UserError, match="no scales"):
-        load_suite("alignment-tax", "smoke")
+        load_suite("controls", "smoke")
 
 
 def test_rungs_are_chosen_by_label_and_replicates_by_size():

@@ -302,6 +302,20 @@ def test_progress_ends_at_the_last_step(tmp_path: Path) -> None:
     assert last.tokens_per_second > 0
 
 
+def test_tensorboard_shows_the_log_of_a_resumed_training(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, stop_before=5)
+    run(tmp_path)
+    shown = EventAccumulator(str(tmp_path / "tensorboard")).Reload()
+    logged = [entry for entry in read_log(tmp_path / "log.jsonl") if "rate" in entry]
+    assert [(event.step, event.value) for event in shown.Scalars("rate")] == [
+        (entry["step"], pytest.approx(entry["rate"])) for entry in logged
+    ]
+
+
 # ---------------------------------------------------------------------------------------------------
 # Optimisation
 # ---------------------------------------------------------------------------------------------------

@@ -81,3 +81,13 @@ def test_a_turn_is_read_back_from_a_dialogue(text: str) -> None:
 @pytest.mark.parametrize("text", ["", " a", "a\nHuman: b", "a\n\nAssistant: b", "a\nAssistant:"])
 def test_what_is_no_turn(text: str) -> None:
     assert not is_one_turn(text)
+
+
+def test_kinds_choose_before_the_count():
+    source = LaboratorySource()
+    some = read_prompts(source, "validation-prompts", 20, seed=0, kinds=("benign", "question"))
+    assert len(some) == 20
+    assert {prompt.kind for prompt in some} == {"benign", "question"}
+    assert len(read_prompts(source, "validation-prompts", None, seed=0)) > 400
+    with pytest.raises(UserError, match="kinds rude"):
+        read_prompts(source, "validation-prompts", 5, seed=0, kinds=("rude",))

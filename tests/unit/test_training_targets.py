@@ -1,6 +1,7 @@
 """The teacher's predictions: what they are, and what is kept of them on disk."""
 
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from cai_eval.models.loading import load_model, load_tokenizer
 from cai_eval.prefixes import make_prefix
 from cai_eval.testing.toys import byte_tokenizer
 from cai_eval.training import targets
+from cai_eval.training.data import make_batches
+from cai_eval.training.loop import train
 from cai_eval.training.objectives import causal_lm, context_distillation, exact_distillation
+from cai_eval.training.optimisation import Optimisation
 from cai_eval.training.targets import Targets, passage_batch, record
 from cai_eval.training.teacher import Distribution, Passage, Teacher, pair
 
@@ -220,3 +224,24 @@ def test_behind_a_prompt_there_is(study: Study, cache: Any) -> None:
     exact, same = exact_distillation(teacher.head)(study.model, batch)
     assert count == same
     assert 0.01 < loss.item() / count < exact.item() / count
+
+
+def test_what_is_distilled_holds_for_texts_that_were_not_seen(study: Study, tmp_path: Path) -> None:
+    words = TEXT.split()
+    texts = [" ".join(words[n : n + 8]) for n in range(30)]
+    head, passages = pair((study.tokenizer, study.tokenizer), study.prefix, [(t, t) for t in texts], CONTEXTS, 100)
+    teacher = Teacher(study.engine, head, 400)
+    seen, unseen = passages[:24], passages[24:]
+    held_out = {**passage_batch(unseen), "teacher_hidden": teacher.hidden(unseen)}
+
+    def apart(student: Any) -> float:
+        with torch.no_grad():
+            loss, count = exact_distillation(teacher.head)(student, held_out)
+        return loss.item() / count
+
+    student = deepcopy(study.model)
+    before = apart(student)
+    cached = Targets(tmp_path, seen, "teacher", 50, 400, teacher.top)
+    batches = make_batches([len(passage.student) for passage in seen], 8, 0, cached.batch)
+    train(student, batches, context_distillation, Optimisation(60, 5e-3), tmp_path / "run", checkpoint_every=60)
+    assert apart(student) < before / 2

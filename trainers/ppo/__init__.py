@@ -50,7 +50,7 @@ class PPO:
         batch: PositiveInt = Field(64, description="prompts an update, one answer each")
         epochs: PositiveInt = Field(1, description="times that each answer is learnt from")
         minibatches: PositiveInt = Field(4, description="optimiser steps an epoch")
-        rate: PositiveFloat = Field(3e-5, description="learning rate, constant")
+        rate: PositiveFloat = Field(1e-4, description="learning rate, constant; small models bear 3e-4")
         warmup: NonNegativeInt = Field(8, description="optimiser steps of rising rate")
         kl: NonNegativeFloat = Field(0.05, description="coefficient of the KL penalty; 0.001 in the paper")
         kl_target: PositiveFloat | None = Field(None, description="nats an answer that the coefficient adapts to")

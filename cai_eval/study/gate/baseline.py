@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from cai_eval.config import validate
-from cai_eval.contracts import Metric, PolicySpec, Results
+from cai_eval.contracts import Metric, PolicySpec, Results, ScorerSpec
 from cai_eval.errors import UserError
 from cai_eval.pages.scores import item_scores, primary
 from cai_eval.study.graph import digest, policy_identity
@@ -75,7 +75,10 @@ class Baseline:
 
 
 def baseline_of(run: Path) -> Baseline:
-    """The scores of a finished run by its primary metrics. Raises UserError where a cell has no result."""
+    """The scores of a finished run by its primary metrics; of an imported one, of the cells that have items.
+
+    Raises UserError where a cell has no result, and where none has an item.
+    """
     directory = RunDirectory.read(run)
     manifest = directory.manifest()
     if "protocols" not in manifest:
@@ -88,13 +91,19 @@ def baseline_of(run: Path) -> Baseline:
             place = f"{entry['rung']}, {entry['intervention']}, {entry['benchmark']}"
             raise UserError(f"{place} of {str(run)!r} has no result: run the same command again, or leave it out.")
     results = load_results([run])
+    cells = tuple(_cells(results, {entry["hash"]: _policy(directory, entry) for entry in manifest["cells"]}))
+    if not cells:
+        raise UserError(f"{str(run)!r} holds means and no items: import it again with its sample files.")
     return Baseline(
         FORMAT,
         manifest["suite"]["name"],
         manifest.get("ladder", ""),
         manifest.get("settings", {}),
-        {name: _questions(results, name, manifest["protocols"][name]) for name in results.metrics},
-        tuple(_cells(results, {entry["hash"]: _policy(directory, entry["hash"]) for entry in manifest["cells"]})),
+        {
+            name: _questions(results, name, manifest["protocols"][name])
+            for name in dict.fromkeys(cell.benchmark for cell in cells)
+        },
+        cells,
     )
 
 
@@ -149,18 +158,26 @@ def _questions(results: Results, benchmark: str, protocol: Mapping[str, Any]) ->
 
 def _cells(results: Results, policies: Mapping[str, str]) -> Iterator[Scored]:
     for benchmark, metrics in results.metrics.items():
-        data = item_scores(results, benchmark, primary(metrics).name)
+        metric = primary(metrics).name
+        data = item_scores(results, benchmark, metric)
         for row in results.cells[results.cells["benchmark"] == benchmark].itertuples():
+            if metric in row.means:  # imported without its items
+                continue
             values = data.columns.get(row.Index, np.full(len(data.items), np.nan)).tolist()
             scores = tuple(value if isfinite(value) else None for value in values)
             policy = policies[row.Index.partition(".")[0]]
             yield Scored(row.rung, row.intervention, benchmark, row.seed, policy, scores)
 
 
-def _policy(directory: RunDirectory, cell: str) -> str:
-    """What answered: by its weights where they were trained here, else by all that made it."""
-    summary = directory.cell(cell).summary() or {}
-    made = directory.artefact(summary["lineage"]["hash"])
-    if made is None:
-        return str(summary["lineage"]["hash"])
-    return digest(policy_identity(made) if isinstance(made, PolicySpec) else asdict(made))
+def _policy(directory: RunDirectory, entry: Mapping[str, Any]) -> str:
+    """What answered: by its weights where they were trained here or imported, else by all that made it."""
+    lineage = (directory.cell(entry["hash"]).summary() or {}).get("lineage")
+    if lineage is None:
+        rungs = {rung["label"]: rung for rung in directory.manifest()["rungs"]}
+        return str(rungs[entry["rung"]]["fingerprint"])
+    match directory.artefact(lineage["hash"]):
+        case PolicySpec() as policy:
+            return digest(policy_identity(policy))
+        case ScorerSpec(fingerprint=fingerprint):
+            return fingerprint
+    return str(lineage["hash"])

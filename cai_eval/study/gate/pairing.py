@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from cai_eval.config import validate
 from cai_eval.errors import UserError
 from cai_eval.pages.scores import scored
 from cai_eval.study.gate.baseline import Baseline, Questions, Scored
@@ -49,9 +50,10 @@ def pairs(baseline: Baseline, run: Baseline, gate: Mapping[str, Threshold]) -> l
 
 
 def thresholds(run: Path) -> dict[str, Threshold]:
-    """Benchmark → the thresholds that the run's suite names."""
+    """Benchmark → the thresholds that the run's suite names. Raises UserError where run.json has other ones."""
     suite = RunDirectory.read(run).manifest()["suite"]
-    return {name: Threshold(**given) for name, given in suite.get("gate", {}).items()}
+    where = str(run / "run.json")
+    return {name: validate(Threshold, given, lambda _: where) for name, given in suite.get("gate", {}).items()}
 
 
 def beyond(baseline: Baseline, run: Baseline) -> list[Place]:
@@ -68,6 +70,8 @@ def _places(side: Baseline) -> dict[Place, list[Scored]]:
 
 
 def _same_questions(benchmark: str, before: Questions, after: Questions) -> None:
+    if not after.items:
+        raise UserError(f"the run has no score for any item of {benchmark}: see the errors in its records.")
     shared, most = len(set(before.items) & set(after.items)), max(len(before.items), len(after.items))
     if not shared:
         raise UserError(f"the run and the baseline share no item of {benchmark}: run the same data and --limit.")

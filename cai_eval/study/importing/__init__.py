@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from fnmatch import fnmatch
 from pathlib import Path
@@ -27,11 +28,12 @@ def import_lm_eval(files: Sequence[Path], out: Path, tasks: Sequence[str] = (), 
 
     A task whose samples are there has records. Of any other only means and standard errors are known: its cell holds
     these (`means` in cell.json) and no record, so it is drawn with its interval, and never compared item by item.
-    tasks: only those that match one of these patterns. sizes: non-embedding parameters of models that no built-in
-    ladder knows. Raises UserError: an unknown format, an unknown size, a task given twice for a model.
+    files: or folders, for all that lies below. tasks: only those that match one of these patterns. sizes:
+    non-embedding parameters of models that no built-in ladder knows. Raises UserError: an unknown format, an unknown
+    size, a task given twice for a model, a folder with an import of something else.
     """
     evaluations = read(files)
-    rungs = {_identity(each): _rung(each, sizes) for each in evaluations}
+    rungs = _distinct({_identity(each): _rung(each, sizes) for each in evaluations})
     cells: dict[str, tuple[dict[str, Any], Task]] = {}
     origins: dict[str, Path] = {}
     for each in evaluations:
@@ -51,11 +53,31 @@ def import_lm_eval(files: Sequence[Path], out: Path, tasks: Sequence[str] = (), 
     if not cells:
         raise UserError("no task of these files is asked for: see --tasks.")
     run = RunDirectory.create(out, SUITE)
+    _refuse_other(run, cells.keys())
     with run.lock():
         for key, (entry, task) in cells.items():
             run.cell(key).publish(task.records, _summary(entry, task))
         run.write_manifest(_manifest(sorted(rungs.values(), key=lambda rung: rung["parameters"]), list(cells.values())))
     return len(cells)
+
+
+def _distinct(rungs: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Two models of one name, of different people, go by their whole names."""
+    names = Counter(rung["label"] for rung in rungs.values())
+    own = {identity: rung["label"] if names[rung["label"]] == 1 else identity for identity, rung in rungs.items()}
+    return {identity: {**rung, "label": own[identity], "size": own[identity]} for identity, rung in rungs.items()}
+
+
+def _refuse_other(run: RunDirectory, cells: Collection[str]) -> None:
+    """What was imported before is not forgotten for something else."""
+    if not (run.path / "run.json").exists():
+        return
+    lost = [entry for entry in run.manifest()["cells"] if entry["hash"] not in cells]
+    if lost:
+        raise UserError(
+            f"{str(run.path)!r} holds an import with {lost[0]['benchmark']} of {lost[0]['rung']}, which is not among "
+            "these files: give all files at once, or choose another --out."
+        )
 
 
 def known_sizes() -> dict[str, tuple[int, str]]:

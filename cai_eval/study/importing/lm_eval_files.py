@@ -61,8 +61,12 @@ class Evaluation:
     tasks: tuple[Task, ...]
 
 
-def read(files: Sequence[Path]) -> list[Evaluation]:
-    """Every results file with its samples. Raises UserError for what is no file of lm-eval, and for samples alone."""
+def read(paths: Sequence[Path]) -> list[Evaluation]:
+    """Every results file with its samples. paths: of files, and of folders, as lm-eval's `--output_path`.
+
+    Raises UserError for what is no file of lm-eval, for samples alone, and for a folder without results.
+    """
+    files = [file for path in paths for file in (_below(path) if path.is_dir() else [path])]
     samples = {path: match for path in files if (match := SAMPLES.fullmatch(path.name))}
     owned: dict[Path, dict[str, Path]] = {path: {} for path in files if path not in samples}
     for path, match in samples.items():
@@ -72,6 +76,14 @@ def read(files: Sequence[Path]) -> list[Evaluation]:
             raise UserError(f"{str(path)!r} does not say whose samples these are: give 'results{name}' beside it too.")
         owned[owner][match["task"]] = path
     return [_evaluation(path, own) for path, own in owned.items()]
+
+
+def _below(folder: Path) -> list[Path]:
+    """The results that lm-eval left below it, else the JSON files in it, with all samples."""
+    found = sorted(folder.rglob("results*.json")) or sorted(folder.glob("*.json"))
+    if not found:
+        raise UserError(f"no results of lm-eval lie in {str(folder)!r}: give another folder, or the files.")
+    return [*found, *(path for path in sorted(folder.rglob("samples_*.jsonl")) if SAMPLES.fullmatch(path.name))]
 
 
 def _evaluation(path: Path, samples: Mapping[str, Path]) -> Evaluation:

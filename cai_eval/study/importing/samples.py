@@ -62,7 +62,9 @@ def _record(samples: Sequence[Mapping[str, Any]], cluster: str, item: str, metri
 
 def _said(sample: Mapping[str, Any]) -> tuple[str, str, str, dict[str, Any]]:
     """Prompt, answer, reference and details."""
-    asked = [(str(request["arg_0"]), str(request.get("arg_1", ""))) for request in sample["arguments"].values()]
+    given = sample["arguments"]  # until 0.4.2 a list of lists
+    requests = [list(each.values()) for each in given.values()] if isinstance(given, Mapping) else given
+    asked = [(str(context), str(more[0]) if more else "") for context, *more in requests]
     target, answers = str(sample["target"]), sample["filtered_resps"]
     logprobs = [float(each[0]) for each in answers] if all(isinstance(each, list) for each in answers) else []
     if len(logprobs) < 2:

@@ -21,7 +21,7 @@ def k1(log_ratio: Tensor) -> Tensor:
 
 def k3(log_ratio: Tensor) -> Tensor:
     """The same with a control variate, r⁻¹ − 1 + log r: unbiased, never negative (Schulman 2020)."""
-    return torch.expm1(-log_ratio) + log_ratio
+    return (torch.expm1(-log_ratio) + log_ratio).clamp(min=0.0)  # near nought rounding may go below
 
 
 def sum_masked(values: Tensor, mask: Tensor) -> Tensor:

@@ -10,8 +10,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from cai_eval.contracts import PolicySpec, Scorer, Workshop
 from cai_eval.errors import UserError
 from cai_eval.inference.encoding import Encoder
@@ -26,7 +24,7 @@ from cai_eval.training.ranks import Ranks
 
 from .best_of_n import curves
 from .rollouts import ActorCritic, Rollouts
-from .updates import Settings, Updates
+from .updates import Settings, Updates, scored
 
 SAMPLES = 4  #: answers of an update that are kept for people to read
 BEST_OF = (1, 4, 16)  #: answers to choose from
@@ -155,9 +153,10 @@ def _write_best_of_n(
 ) -> None:
     """The baseline on the first update's turns."""
     answers = [answer for group in rollouts.draw(turns, "best of n", max(BEST_OF)) for answer in group]
-    texts = [answer.prompt for answer in answers], [answer.text for answer in answers]
     shape = len(turns), max(BEST_OF)
-    scores = np.array(reward.score_texts(*texts)).reshape(shape)
-    others = np.array(held_out.score_texts(*texts)).reshape(shape) if held_out else None
+    scores = scored(reward, answers, "at first").double().numpy().reshape(shape)
+    others = scored(held_out, answers, "at first").double().numpy().reshape(shape) if held_out else None
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "best-of-n.json").write_text(json.dumps(curves(scores, others, BEST_OF), indent=1), encoding="utf-8")
+    part = directory / "best-of-n.part"
+    part.write_text(json.dumps(curves(scores, others, BEST_OF), indent=1), encoding="utf-8")
+    part.replace(directory / "best-of-n.json")

@@ -69,7 +69,7 @@ class Rollouts:
     """
 
     def __init__(self, model: Any, tokenizer: Any, encoder: Encoder, max_tokens: int, seed: int) -> None:
-        self._model = model
+        self._engine = Engine(model)
         self._tokenizer = tokenizer
         self._encoder = encoder
         self._max_tokens = max_tokens
@@ -81,7 +81,8 @@ class Rollouts:
         ids = self._encoder.prompts(prompts)
         asked = [Prompt(one, f"{key}/{place}") for place, one in enumerate(ids)]
         sampling = Sampling(self._max_tokens, samples, temperature=1.0, stop=STOPS)
-        drawn = generate(Engine(self._model), self._tokenizer, self._encoder.head, asked, sampling, self._seed)
+        self._engine.forget()
+        drawn = generate(self._engine, self._tokenizer, self._encoder.head, asked, sampling, self._seed)
         return [
             [
                 Answer(

@@ -26,6 +26,7 @@ from cai_eval.training.optimisation import order
 from . import algorithm
 from .rollouts import ActorCritic, Answer, Precision, Rollouts, by_answer, collate, read, token_logprobs
 
+FILLED = 0.6  #: of a row at least is text, what a pass through the model costs weighed against what padding costs
 COLLAPSED = 0.1  #: share of distinct answers in an update at which a policy says the same to everybody
 
 
@@ -35,7 +36,8 @@ class Settings:
     epochs × minibatches optimiser steps. coefficient: of the KL penalty, at first. kl_target: nats an answer that it
     adapts to; None leaves it as it is. clip: of ratios. value_clip: of values, in units of the reward. value_weight: of
     the value loss. max_tokens: of an answer, what ends it included. cut_penalty: taken off the score of an answer that
-    did not end within them; it is scored as it stands.
+    did not end within them; it is scored as it stands. precision: of reading and learning; answers are drawn in the
+    weights' own.
     """
 
     rate: float
@@ -93,7 +95,9 @@ class Experience:
 
 @dataclass
 class _Sums:
-    """Over the tokens of an update's steps; they stay on their device until they are asked for."""
+    """Over the tokens of an update's steps, as far as this process took them (which may be nought); they stay on their
+    device until they are asked for.
+    """
 
     tokens: int = 0
     clipped: Tensor | float = 0.0
@@ -174,8 +178,8 @@ class Updates:
             "cut": sum(answer.finish == "length" for answer in told.answers) / len(texts),
             "distinct": len(set(texts)) / len(texts),
             "coefficient": self.coefficient,
-            "clipped": float(sums.clipped) / sums.tokens,
-            "value_loss": float(sums.value_loss) / sums.tokens,
+            "clipped": float(sums.clipped) / max(1, sums.tokens),
+            "value_loss": float(sums.value_loss) / max(1, sums.tokens),
             "explained": algorithm.explained(told.values[told.mask], told.returns[told.mask]),
         }
         self._adapt(kl)
@@ -203,16 +207,16 @@ class Updates:
 
     def _experience(self, update: int) -> Experience:
         settings, model = self.settings, self.actor.model
+        answers = [answer for (answer,) in self.rollouts.draw(self.turns(update), f"update {update}")]
+        groups = _groups(answers, settings, self.seed, update)
+        # Read as the first epoch reads, batch by batch: rounding is then the same, and the first ratio exactly 1.
+        first = [group for step in groups[: settings.minibatches] for group in step]
         with torch.autocast(model.device.type, torch.bfloat16, enabled=settings.precision == "bf16"):
-            answers = [answer for (answer,) in self.rollouts.draw(self.turns(update), f"update {update}")]
-            groups = _groups(answers, settings, self.seed, update)
-            # Read in the very batches of the first epoch: rounding is then the same, and the first ratio exactly 1.
-            first = [group for step in groups[: settings.minibatches] for group in step]
             logprobs, values = by_answer(answers, first, self._read)
             (reference,) = by_answer(answers, first, lambda batch: read(self.reference, batch)[:1])
-        scores, held_out = self._scores(self.reward, answers, update), None
-        if self.held_out is not None:
-            held_out = self._scores(self.held_out, answers, update)
+        when = f"in update {update + 1}"
+        scores = scored(self.reward, answers, when)
+        held_out = None if self.held_out is None else scored(self.held_out, answers, when)
         cut = torch.tensor([answer.finish == "length" for answer in answers])
         mask = torch.arange(logprobs.shape[1]) < torch.tensor([answer.length for answer in answers])[:, None]
         log_ratio = logprobs - reference
@@ -236,15 +240,17 @@ class Updates:
         with torch.no_grad():
             return logprobs, self.actor.values(hidden)
 
-    def _scores(self, scorer: Scorer, answers: Sequence[Answer], update: int) -> Tensor:
-        scores = scorer.score_texts([answer.prompt for answer in answers], [answer.text for answer in answers])
-        for answer, score in zip(answers, scores, strict=True):
-            if not math.isfinite(score):
-                raise UserError(
-                    f"in update {update + 1} the answer {answer.text[:60]!r} scores {score}: mend the preference "
-                    "model. The last good checkpoint stays."
-                )
-        return torch.tensor(scores)
+
+def scored(scorer: Scorer, answers: Sequence[Answer], when: str) -> Tensor:
+    """A score for each answer. Raises UserError, saying when, for one that is no number."""
+    scores = scorer.score_texts([answer.prompt for answer in answers], [answer.text for answer in answers])
+    for answer, score in zip(answers, scores, strict=True):
+        if not math.isfinite(score):
+            raise UserError(
+                f"{when} the answer {answer.text[:60]!r} scores {score}: mend the preference model. The last good "
+                "checkpoint stays."
+            )
+    return torch.tensor(scores)
 
 
 def has_collapsed(distinct: float, answers: int) -> bool:
@@ -253,7 +259,7 @@ def has_collapsed(distinct: float, answers: int) -> bool:
 
 
 def _groups(answers: Sequence[Answer], settings: Settings, seed: int, update: int) -> list[list[list[int]]]:
-    """For each step of an update the micro-batches of its minibatch, the longest answers together.
+    """For each step of an update the micro-batches of its minibatch, answers of similar length together.
 
     Every epoch goes over all answers once, in a new order; minibatches differ by one answer at most.
     """
@@ -261,11 +267,18 @@ def _groups(answers: Sequence[Answer], settings: Settings, seed: int, update: in
     for epoch in range(settings.epochs):
         mixed = torch.from_numpy(order(seed, update * settings.epochs + epoch, len(answers)))
         for part in mixed.tensor_split(settings.minibatches):
-            left = sorted(part.tolist(), key=lambda i: len(answers[i].ids), reverse=True)
-            groups = []
-            while left:
-                most = max(1, MICRO_TOKENS // len(answers[left[0]].ids))
-                groups.append(left[:most])
-                left = left[most:]
-            steps.append(groups)
+            steps.append(micro_batches(part.tolist(), [len(answer.ids) for answer in answers]))
     return steps
+
+
+def micro_batches(rows: Sequence[int], lengths: Sequence[int]) -> list[list[int]]:
+    """Rows in batches that hold `MICRO_TOKENS` padded tokens at most and no row below `FILLED` of the longest."""
+    batches: list[list[int]] = []
+    longest = 0
+    for row in sorted(rows, key=lambda row: lengths[row], reverse=True):
+        full = batches and (len(batches[-1]) + 1) * longest > MICRO_TOKENS
+        if not batches or full or lengths[row] < FILLED * longest:
+            batches.append([])
+            longest = lengths[row]
+        batches[-1].append(row)
+    return batches

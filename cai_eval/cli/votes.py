@@ -1,0 +1,64 @@
+"""`cai-eval votes`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from cai_eval.cli.options import Names
+from cai_eval.errors import UserError
+
+PATH = click.Path(path_type=Path)
+
+
+@click.group("votes")
+def command() -> None:
+    """Let people judge the answers of a run, blindly, and rate the policies by their votes."""
+
+
+@command.command("export")
+@click.argument("run", type=PATH)
+@click.option("-o", "--out", type=PATH, required=True, help="A .csv sheet, or an .html page that saves one.")
+@click.option("--benchmark", default="answers", show_default=True, help="Whose answers, by its name in the suite.")
+@click.option("--policies", type=Names(), default=(), help="Only these; all that answered by default.")
+@click.option("--count", type=click.IntRange(min=1), default=100, show_default=True, help="Pairs of answers.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draw.")
+def export(run: Path, out: Path, benchmark: str, policies: tuple[str, ...], count: int, seed: int) -> None:
+    """Write pairs of answers without their authors, and beside them the key (.key.json) for the import."""
+    from cai_eval.study import votes
+    from cai_eval.study.results import load_results
+    from cai_eval.study.store import disk_errors
+
+    if out.suffix not in {".csv", ".html"}:
+        raise UserError(f"votes are written as .csv or .html, not {out.name!r}: name the file so.")
+    key = out.with_suffix(".key.json")
+    if out.exists() or key.exists():
+        raise UserError(f"{str(out if out.exists() else key)!r} exists and may hold votes: choose another name.")
+    pairs = votes.draw(load_results([run]), benchmark, policies, count, seed)
+    votes.write_key(key, pairs)
+    with disk_errors(out):
+        out.write_text((votes.sheet if out.suffix == ".csv" else votes.page)(pairs), encoding="utf-8", newline="")
+    same = sum(pair.share is not None for pair in pairs)
+    click.echo(f"{out}: {len(pairs) - same} pairs to vote on ({same} more are the same answer twice); key: {key}")
+
+
+@command.command("import")
+@click.argument("votes", type=PATH)
+@click.option("--run", type=PATH, required=True, help="The run whose answers were voted on.")
+@click.option("--key", type=PATH, help="The key that was exported; VOTES.key.json by default.")
+@click.option("--judge", default="people", show_default=True, help="How figures call who voted.")
+def import_(votes: Path, run: Path, key: Path | None, judge: str) -> None:
+    """Read votes back into the run, and redraw its report."""
+    from cai_eval.study import votes as blind
+    from cai_eval.study.report import draw_report
+    from cai_eval.study.store import RunDirectory
+
+    if not re.fullmatch(r"[\w.-]+", judge):
+        raise UserError(f"{judge!r} cannot be a file's name: take letters, digits, '.', '-' or '_'.")
+    directory = RunDirectory.read(run)
+    voted = blind.read_votes(votes, key or votes.with_suffix(".key.json"))
+    with directory.lock():
+        path = blind.keep(run, judge, voted)
+    click.echo(f"{path}: {len(voted)} votes; report: {draw_report([run], run / 'report')}")

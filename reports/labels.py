@@ -1,0 +1,43 @@
+"""What AI feedback said of pairs of answers, as forecasts of which is better (Bai et al. 2022b, figure 9)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cai_eval.contracts import Record, Results
+
+from .forecasts import NOBODY_KNOWS, Forecasts
+
+
+def labels(results: Results, benchmark: str, intervention: str) -> list[Forecasts]:
+    """The labels of one intervention at each size, smallest first; a forecast is of the answer that it prefers."""
+    cells = results.cells[
+        (results.cells["benchmark"] == benchmark) & (results.cells["intervention"] == intervention)
+    ].sort_values("parameters")
+    return [_labels(results, str(cell)) for cell in cells.index]
+
+
+def _labels(results: Results, cell: str) -> Forecasts:
+    records = [record for record in results.details(cell) if not record.error]
+    better = np.array([p_better(record) for record in records])
+    clusters = np.array([record.cluster for record in records])
+    about = {name: results.cells.loc[cell, name] for name in ("model", "rung", "parameters", "intervention", "label")}
+    said = np.maximum(better, 1 - better)
+    return Forecasts(
+        about={**about, "cell": cell},
+        p=said,
+        c=np.where(better == 0.5, 0.5, (better > 0.5).astype(float)),
+        clusters=clusters,
+        every_p=np.concatenate([better, 1 - better]),
+        every_c=np.concatenate([np.ones(better.size), np.zeros(better.size)]),
+        every_clusters=np.concatenate([clusters, clusters]),
+        planted=np.empty(0),
+        ideal=NOBODY_KNOWS,
+        tempered=said,
+        temperature=1.0,
+    )
+
+
+def p_better(record: Record) -> float:
+    """The probability of the better answer in a record of `hhh-lettered` or `principles`."""
+    return float(record.details["p_good"] if "p_good" in record.details else record.scores["p_right"])

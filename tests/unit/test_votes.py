@@ -1,0 +1,192 @@
+"""Judges besides the source: people who vote blindly, and preference models."""
+
+import csv
+import io
+import json
+from dataclasses import replace
+
+import judged_study
+import pytest
+import tiny
+from click.testing import CliRunner
+
+from cai_eval.cli import cli
+from cai_eval.contracts import PolicySpec, Vote
+from cai_eval.errors import UserError
+from cai_eval.models.fingerprint import fingerprint
+from cai_eval.reports.elo import Elo
+from cai_eval.reports.matches import matches
+from cai_eval.reports.ratings import Rated, ratings
+from cai_eval.study import votes
+from cai_eval.study.judge import judge, scorer_of
+from cai_eval.study.plan import Base, make_plan
+from cai_eval.study.results import load_results
+from cai_eval.study.run import Listener, run_plan
+from cai_eval.study.store import RunDirectory
+from cai_eval.study.suite import Intervention, Measurement, Suite
+from cai_eval.study.workshop import Models
+from cai_eval.testing import RowsSource
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Answers that tell who gave them."""
+    study = judged_study.study(tmp_path_factory.mktemp("study"), prompts=80)
+
+    def details(cell):
+        return [
+            replace(record, details={"samples": [{**s, "text": f"by {cell}"} for s in record.details["samples"]]})
+            if cell.startswith("answers")
+            else record
+            for record in study.details(cell)
+        ]
+
+    return replace(study, details=details)
+
+
+def filled(pairs, vote):
+    rows = list(csv.DictReader(io.StringIO(votes.sheet(pairs))))
+    return "id,vote\n" + "".join(f"{row['id']},{vote(row)}\n" for row in rows)
+
+
+def test_a_sheet_says_nothing_of_who_answered_and_the_order_is_random(results):
+    pairs = votes.draw(results, "answers", ["sl-cai", "rl-cai"], 70, seed=0)
+    assert {pair.first for pair in pairs} == {"answers-large-sl-cai-0", "answers-large-rl-cai-0"}
+    assert 20 < sum(pair.first == "answers-large-sl-cai-0" for pair in pairs) < 50
+    assert len({pair.item for pair in pairs}) == len(pairs) == 70
+    header = votes.sheet(pairs).splitlines()[0]
+    assert header == "id,prompt,A,B,vote"
+    assert all(pair.a == f"by {pair.first}" and pair.b == f"by {pair.second}" for pair in pairs)
+    assert pairs == votes.draw(results, "answers", ["sl-cai", "rl-cai"], 70, seed=0)
+    assert len(votes.draw(results, "answers", ["sl-cai", "rl-cai"], 1000, seed=0)) == 80
+
+
+def test_votes_come_back_as_ratings_whatever_the_order_was(results, tmp_path):
+    pairs = votes.draw(results, "answers", ["sl-cai", "rl-cai", "hh-rlhf"], 200, seed=1)
+    sheet, key = tmp_path / "v.csv", tmp_path / "v.key.json"
+    votes.write_key(key, pairs)
+    strength = {"rl-cai": 2, "sl-cai": 1, "hh-rlhf": 0}
+
+    def vote(row):
+        one, other = (next(n for name, n in strength.items() if name in row[side]) for side in "AB")
+        return "A" if one > other else "B"
+
+    sheet.write_text(filled(pairs, vote))
+    voted = votes.read_votes(sheet, key)
+    votes.keep(tmp_path, "people", voted)
+    kept = votes.kept(tmp_path)
+    assert len(kept) == 200
+    with_votes = replace(results, votes=kept)
+    played = [match for match in matches(with_votes, "answers") if match.judge == "people"]
+    assert {match.quality for match in played} == {"helpfulness", "harmlessness"}
+    frame = ratings(with_votes, played, Rated("sl-cai", 0.95, 100)).set_index(["quality", "intervention"])["value"]
+    assert frame["helpfulness", "rl-cai"] > 100 > 0 > -100 > frame["helpfulness", "hh-rlhf"]
+
+
+def test_ties_and_blanks():
+    pair = votes.Blind("0", "i", "p", "x", "y", "one", "other")
+    same = votes.Blind("1", "i", "p", "x", "x", "one", "other", 0.5)
+    assert "x,x" not in votes.sheet([pair, same])
+    assert "<fieldset" in votes.page([pair, same])
+    assert votes.page([pair, same]).count("<fieldset") == 1
+
+
+def test_a_page_shows_answers_as_text_alone():
+    page = votes.page([votes.Blind("0", "i", "<b>p</b>", "<script>x</script>", "y", "one", "other")])
+    assert "<script>x" not in page
+    assert "&lt;script&gt;x" in page
+
+
+@pytest.mark.parametrize(
+    ("rows", "complaint"),
+    [
+        ("0,A\n0,B\n", "line 3.*twice"),
+        ("7,A\n", "line 2.*is not in"),
+        ("0,C\n", "line 2.*no vote"),
+        ("0,\n", "holds no vote"),
+    ],
+)
+def test_a_wrong_sheet_is_refused_with_its_line(tmp_path, rows, complaint):
+    votes.write_key(tmp_path / "k.json", [votes.Blind("0", "i", "p", "x", "y", "one", "other")])
+    (tmp_path / "v.csv").write_text("id,vote\n" + rows)
+    with pytest.raises(UserError, match=complaint):
+        votes.read_votes(tmp_path / "v.csv", tmp_path / "k.json")
+
+
+def test_votes_that_leave_policies_uncompared_cost_no_other_judge_its_figure(results):
+    cells = [f"answers-large-{name}-0" for name in ("sl-cai", "rl-cai", "hh-rlhf", "pretrained")]
+    apart = [Vote("ann", "p1", *cells[:2], 1.0), Vote("ann", "p1", *cells[2:], 0.0)]
+    parts = list(Elo(Elo.Config()).draw(replace(results, votes=apart)))
+    assert {part.name for part in parts} == {"frontier-source", "elo-source", "elo"}
+    assert "Left out" in parts[-1].caption
+    assert "ann (helpfulness)" in parts[-1].caption
+
+
+def test_votes_on_cells_that_are_no_more_are_left_out(results):
+    stale = replace(results, votes=[Vote("people", "p0", "gone", "answers-large-sl-cai-0", 1.0)])
+    assert all(match.judge != "people" for match in matches(stale, "answers"))
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A finished run of two policies on four prompts that nobody judges."""
+    suite = Suite(
+        name="s",
+        title="S",
+        ladder="x",
+        interventions={name: Intervention(trainer=name) for name in ("none", "dialogue-only")},
+        benchmarks={"answers": Measurement(benchmark="answers", config={"max_tokens": 4})},
+        reports={"elo": {"anchor": "none"}},
+    )
+    rows = [{"id": f"p{n}", "prompt": f"Say {n}", "kind": "benign", "cluster": f"p{n}"} for n in range(4)]
+    model, models = tiny.save_model(tmp_path / "model"), Models(device="cpu", dtype="float32")
+    source = RowsSource({"test-prompts": rows})
+    plan = make_plan(suite, [Base("t", PolicySpec(model, fingerprint(model), 1000, 512))], source, models.tokenizer)
+    directory = RunDirectory.create(tmp_path / "run", "s")
+    about = {"ladder": "x", "laboratory": "", "settings": {}, "environment": {}}
+    run_plan(plan, directory, models, source, Listener(), about)
+    return directory
+
+
+class Long:
+    """A scorer that likes long answers."""
+
+    def score_texts(self, prompts, answers):
+        assert all(prompt.startswith("Human: Say") and prompt.endswith("Assistant:") for prompt in prompts)
+        return [float(len(answer)) for answer in answers]
+
+
+def test_a_preference_model_scores_what_a_run_holds(run):
+    assert judge(run, "answers", "long", Long(), lambda note: None) == 2
+    results = load_results([run.path])
+    for cell in results.cells.index:
+        for record in results.details(str(cell)):
+            assert all(s["scores"] == {"long": float(len(s["text"]))} for s in record.details["samples"])
+    assert [match.judge for match in matches(results, "answers")] == ["long"]
+    assert judge(run, "other", "long", Long(), lambda note: None) == 0
+
+
+def test_a_second_judge_leaves_the_first_ones_scores(run):
+    judge(run, "answers", "long", Long(), lambda note: None)
+    judge(run, "answers", "again", Long(), lambda note: None)
+    samples = load_results([run.path]).details(load_results([run.path]).cells.index[0])[0].details["samples"]
+    assert set(samples[0]["scores"]) == {"long", "again"}
+
+
+def test_a_scorer_that_is_none_is_refused(run):
+    with pytest.raises(UserError, match="no preference model"):
+        scorer_of(run, "helpful-pm", None)
+
+
+def test_export_and_import_by_the_command_line(run, tmp_path):
+    sheet = tmp_path / "sheet.csv"
+    made = CliRunner().invoke(cli, ["votes", "export", str(run.path), "-o", str(sheet), "--count", "6"])
+    assert made.exit_code == 0, made.output
+    rows = list(csv.DictReader(sheet.open(newline="")))
+    sheet.write_text("id,vote\n" + "".join(f"{row['id']},A\n" for row in rows))
+    again = CliRunner().invoke(cli, ["votes", "export", str(run.path), "-o", str(sheet)])
+    assert isinstance(again.exception, UserError)
+    read = CliRunner().invoke(cli, ["votes", "import", str(sheet), "--run", str(run.path)])
+    assert read.exit_code == 0, read.output
+    assert len(json.loads((run.path / "votes" / "people.json").read_text())["votes"]) == 6
+    assert "people" in (run.path / "report" / "tables" / "elo.csv").read_text()
