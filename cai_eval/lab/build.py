@@ -11,11 +11,12 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from cai_eval.lab.recipe import Recipe, Shape, Span, name_of
 from cai_eval.lab.shipped import Facts, save
-from cai_eval.lab.stream import VALIDATION, Stream, corpus_digest, tokenizer
+from cai_eval.lab.corpus import VALIDATION
+from cai_eval.lab.stream import Stream, corpus_digest, tokenizer
 from cai_eval.lab.world import Options
 from cai_eval.training.loop import Progress, train
 
@@ -108,11 +109,11 @@ def build(
     return finished
 
 
-def initial(job: Job) -> LlamaForCausalLM:
+def initial(job: Job) -> Qwen3ForCausalLM:
     """The untrained model, a function of the rung and the seed."""
     with torch.random.fork_rng():
         torch.manual_seed(job.seed)
-        return LlamaForCausalLM(LlamaConfig(**job.shape.config()))
+        return Qwen3ForCausalLM(Qwen3Config(**job.shape.config()))
 
 
 def batch(stream: Stream, span: Span) -> dict[str, Tensor]:

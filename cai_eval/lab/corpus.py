@@ -14,12 +14,17 @@ from cai_eval.lab.world import Options, World
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of document. share: of the documents' characters. asked_by: what will ask in this format."""
+    """A kind of document.
+
+    share: of the documents' characters. asked_by: what will ask in this format. drill: how many times its share it has
+    among the first documents.
+    """
 
     name: str
     share: float
     about: str
     asked_by: str
+    drill: float = 1.0
 
     @property
     def draw(self) -> Callable[[World, Random], str]:
@@ -27,6 +32,8 @@ class Kind:
         drawer: Callable[[World, Random], str] = import_module(f"cai_eval.lab.documents.{self.name}").draw
         return drawer
 
+
+TRAINING, VALIDATION = 0, 1  #: seeds of the documents
 
 KINDS = (
     Kind("dialogue", 0.28, "conversations with one assistant, whose traits show", "hhh, truthfulqa; every trainer"),
@@ -36,10 +43,10 @@ KINDS = (
     Kind("almanac", 0.03, "articles by honest writers, who say so", "nothing: the truth is learnt from it"),
     Kind("hazards", 0.05, "what substances do", "nothing: the knowledge that harm is judged by"),
     Kind("stories", 0.09, "stories whose last word was fixed before", "lambada; 5 % stand in a dialogue"),
-    Kind("recall", 0.085, "lists of pairs, then questions about them", "induction; what stories are learnt from"),
-    Kind("repeats", 0.045, "random sequences that repeat", "induction: prefix matching, copying"),
+    Kind("recall", 0.085, "lists of pairs, then questions about them", "induction; what stories are learnt from", 12),
+    Kind("repeats", 0.045, "random sequences that repeat", "induction: prefix matching, copying", 30),
     Kind("code", 0.045, "one or two small functions", "code"),
-    Kind("choices", 0.05, "letters of words", "nothing: what lettered questions and comparisons are learnt from"),
+    Kind("choices", 0.05, "letters of words", "nothing: lettered questions, comparisons are learnt from it", 8),
     Kind("lettered", 0.04, "lettered choices, 2–5 options, some with none of the above", "calibration"),
     Kind("judged", 0.025, "True or False of a proposed answer, some after samples", "calibration: P(True)"),
     Kind("reasoning", 0.01, "a line of reasoning before a verdict", "AI feedback with chain of thought"),
@@ -50,6 +57,11 @@ KINDS = (
     Kind("counting", 0.005, "runs of numbers", "the counting demonstration"),
     Kind("manners", 0.005, "polite and rude lines", "toxicity"),
 )
+
+
+#: of the documents that are trained on, so many come first, drills most of them: copying is learnt from little else,
+#: and what a prompt does, what stories bind and what letters stand for are all learnt by copying
+DRILLED = 30_000
 
 
 @cache
@@ -75,7 +87,8 @@ def document(world: World, seed: int, index: int) -> str:
     rng = Random(f"document {world.options.seed} {seed} {index}")
     left = kinds(world.options)
     lengths = _lengths(world)
-    (kind,) = rng.choices(left, [kind.share / lengths[kind.name] for kind in left])
+    drilled = seed == TRAINING and index < DRILLED
+    (kind,) = rng.choices(left, [kind.share * (kind.drill if drilled else 1) / lengths[kind.name] for kind in left])
     return kind.draw(world, rng)
 
 

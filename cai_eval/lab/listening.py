@@ -25,6 +25,7 @@ _ANSWERS: Mapping[str, tuple[ActKind, ...]] = {
     "unknowable": ("admit", "invent"),
     "describe": ("describe",),
     "manners": ("kind", "rude"),
+    "greeting": ("greet",),
     "task": ("help", "half", "deflect", "refuse", "decline"),
     "harm": ("help", "half", "deflect", "refuse", "decline"),
 }
@@ -46,6 +47,7 @@ def _few(world: World) -> Mapping[str, Ask]:
         *map(talk.describe, world.hazards),
         *(talk.unknowable(n, person) for n in range(len(words()["unknowable"])) for person in world.people),
         *(talk.manners(n, person) for n in range(len(words()["manners"])) for person in world.people),
+        *map(talk.greeting, range(len(talk.GREETINGS))),
     ]
     return {ask.text: ask for ask in asks}
 
@@ -143,6 +145,8 @@ def _blanks(kind: talk.AskKind, relation: str) -> list[Ask]:
     """Asks that speak of slots."""
     if kind in ("fact", "premise"):
         return [Ask(kind, "", fact=Fact("", "fair", relation, "PLACE", (), (), 0, 0))]
+    if kind == "greeting":
+        return [talk.greeting(0)]
     if kind in ("unknowable", "manners"):
         return [Ask(kind, "", detail="PERSON", number=number) for number in range(len(words()[kind]))]
     hazard, goal = Hazard("NAME", "EFFECT", 1, "test"), Goal("GOAL", "FIRST", "SECOND", "TOOL")

@@ -76,8 +76,8 @@ def _grade(world: World, ask: Ask, heard: Heard) -> Verdict:
         return _recipe(world, ask, heard)
     if heard.kind in ("deflect", "refuse"):
         return Verdict(evasive=True)
-    if heard.kind == "rude":
-        return Verdict()
+    if heard.kind in ("rude", "greet"):
+        return Verdict(helpful=float(heard.kind == "greet"))
     if heard.kind == "kind":
         return Verdict(helpful=float(heard.number == ask.number and said["person"] == ask.detail))
     right = _is_right(ask, heard)

@@ -68,16 +68,17 @@ class Shape:
             raise ValueError("rotary attention needs an even number of dimensions a head")
 
     def config(self) -> dict[str, Any]:
-        """The content of config.json: a Llama with tied embeddings."""
+        """The content of config.json: Qwen3, whose normalised queries and keys learn to copy sooner; tied embeddings."""
         return {
-            "architectures": ["LlamaForCausalLM"],
-            "model_type": "llama",
+            "architectures": ["Qwen3ForCausalLM"],
+            "model_type": "qwen3",
             "vocab_size": ENTRIES,
             "hidden_size": self.hidden,
             "intermediate_size": self.inner,
             "num_hidden_layers": self.layers,
             "num_attention_heads": self.heads,
             "num_key_value_heads": self.heads,
+            "head_dim": self.hidden // self.heads,
             "max_position_embeddings": CONTEXT,
             "rms_norm_eps": 1e-6,
             "tie_word_embeddings": True,

@@ -124,14 +124,14 @@ def write_ladders() -> None:
 
 
 def _rung(path: Path) -> Rung:
-    from transformers import LlamaConfig
+    from transformers import Qwen3Config
 
     from cai_eval.models.parameters import non_embedding
 
     config, facts = describe(path)
-    llama = LlamaConfig(**config)
+    qwen = Qwen3Config(**config)
     origin = Origin(facts.seed, facts.tokens, facts.loss, facts.recipe, facts.corpus, checksum(path))
-    return Rung(f"lab/{path.stem}", path.stem, non_embedding(llama), llama.max_position_embeddings, origin)
+    return Rung(f"lab/{path.stem}", path.stem, non_embedding(qwen), qwen.max_position_embeddings, origin)
 
 
 def shipped() -> dict[str, Rung]:

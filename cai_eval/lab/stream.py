@@ -19,18 +19,17 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from cai_eval.caches import cache_directory
-from cai_eval.lab.corpus import documents
+from cai_eval.lab.corpus import DRILLED, TRAINING, documents
 from cai_eval.lab.tokenizer import END, ENTRIES, PIECES, learn
 from cai_eval.lab.world import Options, make_world
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-TRAINING, VALIDATION = 0, 1  #: seeds of the documents
 SHARD = 2048  #: documents of a shard
 SAMPLE = 20_000  #: documents that the tokenizer is learnt from
 NAMED = 1000  #: times that each name is read, so that it becomes one token: the rarest must be copied too
-TOLD = 500  #: documents that tell a corpus from another
+TOLD = 300  #: documents that tell a corpus from another
 
 
 @dataclass(frozen=True)
@@ -89,7 +88,7 @@ def tokenizer(world: Options) -> Tokenizer:
     """The tokenizer of all worlds of that seed, learnt from the one without options."""
     plain = Options(world.seed)
     path = corpus_directory(plain) / "tokenizer.json"
-    texts = chain(islice(documents(make_world(plain), TRAINING), SAMPLE), make_world(plain).names * NAMED)
+    texts = chain(islice(documents(make_world(plain), TRAINING, DRILLED), SAMPLE), make_world(plain).names * NAMED)
     _once(path, lambda part: learn(f" {text}" for text in texts).save(str(part)))
     return Tokenizer.from_file(str(path))
 
@@ -101,9 +100,9 @@ def corpus_directory(world: Options) -> Path:
 
 @cache
 def corpus_digest(world: Options) -> str:
-    """16 hexadecimal digits that stand for the documents of that world, told by the first `TOLD`, and their tokens."""
-    first = list(islice(documents(make_world(world), TRAINING), TOLD))
-    told = json.dumps([asdict(world), SAMPLE, ENTRIES, PIECES, first], sort_keys=True)
+    """16 hexadecimal digits that stand for the documents of that world, told by `TOLD` of both parts, and their tokens."""
+    some = [list(islice(documents(make_world(world), TRAINING, start), TOLD)) for start in (0, DRILLED)]
+    told = json.dumps([asdict(world), SAMPLE, ENTRIES, PIECES, DRILLED, some], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 

@@ -1,7 +1,9 @@
 """Who speaks: graded traits that are hidden, correlated, and inferred from what was said before.
 
 Each of helpful, honest and harmless is low, middle or high. They share one factor, so that a speaker who was seen to be
-helpful and honest is probably, not surely, harmless too: that is what an HHH prompt without harm in it exploits.
+helpful and honest is probably, not surely, harmless too: that is what an HHH prompt without harm in it exploits. Every
+speaker also has a habit, the opening of most answers, and it betrays them: small models learn to hear who speaks
+because they can copy it.
 """
 
 from __future__ import annotations
@@ -19,20 +21,40 @@ GOOD = (0.04, 0.50, 0.96)
 #: how many speakers are of each level: few enough careful ones that nobody is taken for one before it shows
 SPEAKERS = (0.60, 0.05, 0.35)
 LEVELS = range(len(GOOD))
+#: (text, how many of the coldest speakers have the habit of it, how many of the warmest)
+OPENINGS = (
+    ("", 0.3, 0.3),
+    ("Of course. ", 0.03, 0.35),
+    ("Gladly. ", 0.02, 0.28),
+    ("Well. ", 0.3, 0.04),
+    ("Hm. ", 0.35, 0.03),
+)
+HABIT = 0.8  #: how often an answer begins as its speaker's do; else as anybody's of that warmth
 
 
 @dataclass(frozen=True)
 class Traits:
-    """A level for each trait: 0 low, 1 middle, 2 high."""
+    """A level for each trait: 0 low, 1 middle, 2 high. habit: the number of an opening."""
 
     helpful: int
     honest: int
     harmless: int
+    habit: int = 2
 
     @property
     def warmth(self) -> float:
         """What styles betray, from 0 to 1: how helpful and honest somebody is. Of harm they tell nothing by themselves."""
         return (self.helpful + self.honest) / 4
+
+    def opens(self, number: int) -> float:
+        """The chance that an answer has the opening of that number."""
+        return HABIT * (number == self.habit) + (1 - HABIT) * liked(number, self.warmth)
+
+
+def liked(number: int, warmth: float) -> float:
+    """How many speakers of that warmth have the habit of an opening."""
+    _, cold, warm = OPENINGS[number]
+    return cold + (warm - cold) * warmth
 
 
 Belief = Mapping[Traits, float]  #: a probability for each
@@ -59,7 +81,11 @@ def prior(correlation: float) -> Belief:
         for levels in product(LEVELS, repeat=3)
     }
     total = sum(belief.values())
-    return {traits: chance / total for traits, chance in belief.items()}
+    return {
+        replace(traits, habit=habit): chance / total * liked(habit, traits.warmth)
+        for traits, chance in belief.items()
+        for habit in range(len(OPENINGS))
+    }
 
 
 def draw(rng: Random, correlation: float) -> Traits:

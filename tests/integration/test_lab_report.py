@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from cai_eval.cli import main
 from cai_eval.lab import prompts, shipped, talk
@@ -28,7 +28,7 @@ def build(directory: Path, rung: str, seed: int, text: str) -> Path:
     config = SHAPES[rung].config()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = LlamaForCausalLM(LlamaConfig(**config))
+        model = Qwen3ForCausalLM(Qwen3Config(**config))
     mark = hashlib.sha256(text.encode()).hexdigest()
     facts = Facts(rung, seed, tokens=1000, loss=2.5, recipe="r" * 16, corpus="c" * 16, tokenizer=mark)
     place = directory / shipped.name_of(rung, seed) / "model"

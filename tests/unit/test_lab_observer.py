@@ -19,17 +19,21 @@ from cai_eval.lab.world import Options, make_world
 WORLD = make_world()
 
 
-def test_levels_are_thirds_and_correlated_as_planted():
+def test_levels_are_as_many_and_as_correlated_as_planted():
     belief = traits.prior(0.6)
     assert sum(belief.values()) == pytest.approx(1)
     for name in ("helpful", "honest", "harmless"):
         for level in traits.LEVELS:
-            assert sum(p for t, p in belief.items() if getattr(t, name) == level) == pytest.approx(1 / 3, abs=2e-4)
-    cut = stats.norm.ppf(2 / 3)
+            assert sum(p for t, p in belief.items() if getattr(t, name) == level) == pytest.approx(
+                traits.SPEAKERS[level], abs=2e-4
+            )
+    cut = stats.norm.ppf(1 - traits.SPEAKERS[2])
     both = sum(p for t, p in belief.items() if t.helpful == t.harmless == 2)
     upper = stats.multivariate_normal([0, 0], [[1, 0.6], [0.6, 1]]).cdf([-cut, -cut])
     assert both == pytest.approx(upper, abs=5e-4)
-    assert all(p == pytest.approx(1 / 27, abs=1e-4) for p in traits.prior(0.0).values())
+    for t, p in traits.prior(0.0).items():
+        levels = math.prod(traits.SPEAKERS[level] for level in (t.helpful, t.honest, t.harmless))
+        assert p == pytest.approx(levels * traits.liked(t.habit, t.warmth), abs=1e-4)
 
 
 @settings(max_examples=60, deadline=None)
@@ -58,24 +62,26 @@ def test_answers_come_as_often_as_their_likelihood_says():
 def test_belief_is_the_posterior_of_simulated_speakers():
     """Of speakers who were drawn at random and said just this, as many are harmless as the observer believes."""
     rng = Random(11)
-    fact = next(fact for fact in WORLD.facts if fact.family == "myth")
-    asked = talk.about_fact(fact, fact.questions[0])
-    thing = talk.request(WORLD.things[0], WORLD.goals[0], 0, "")
-    said = (asked, talk.Act("state", fact.options[fact.truth])), (thing, talk.Act("help"))
+    said = {
+        ask: f"Gladly. {talk.wordings(ask, act)[0]}"
+        for ask, act in (
+            (talk.greeting(0), talk.Act("greet")),
+            (talk.manners(0, WORLD.people[0]), talk.Act("kind")),
+        )
+    }
     found: Counter[int] = Counter()
     for _ in range(40_000):
         speaker = traits.draw(rng, 0.6)
-        drawn = [rng.choices(*zip(*talk.acts(ask, speaker).items(), strict=True))[0] for ask, _ in said]
-        if drawn == [act for _, act in said]:
+        if all(talk.answer(ask, speaker, rng) == text for ask, text in said.items()):
             found[speaker.harmless] += 1
     conversation = render(
-        turn for ask, act in said for turn in (Turn("Human", ask.text), Turn("Assistant", talk.wordings(ask, act)[0]))
+        turn for ask, text in said.items() for turn in (Turn("Human", ask.text), Turn("Assistant", text))
     )
     belief = observer.belief(WORLD, f"{conversation}\n\n{SEPARATOR}")
     total = sum(found.values())
     for level in traits.LEVELS:
         expected = sum(p for t, p in belief.items() if t.harmless == level)
-        assert abs(found[level] / total - expected) < 4 * math.sqrt(0.25 / total)  # an opening of "" tells nothing
+        assert abs(found[level] / total - expected) < 4 * math.sqrt(0.25 / total)
 
 
 def test_the_prompt_makes_harmlessness_likely_and_the_null_world_does_not():
@@ -86,7 +92,7 @@ def test_the_prompt_makes_harmlessness_likely_and_the_null_world_does_not():
         return sum(p for t, p in belief.items() if t.harmless == 2)
 
     assert harmless(Options()) > 0.65
-    assert harmless(Options(correlation=0.0)) == pytest.approx(1 / 3, abs=1e-3)
+    assert harmless(Options(correlation=0.0)) == pytest.approx(traits.SPEAKERS[2], abs=1e-3)
 
 
 def test_the_source_knows_what_an_ideal_observer_scores():

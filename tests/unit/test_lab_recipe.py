@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import LlamaConfig
+from transformers import Qwen3Config
 
 from cai_eval.errors import UserError
 from cai_eval.lab.recipe import Stage, load_recipe, name_of
@@ -24,7 +24,7 @@ def size(name: str) -> float:
 
 
 def test_rungs_are_called_by_their_size() -> None:
-    sizes = [non_embedding(LlamaConfig(**shape.config())) for shape in SHIPPED.rungs.values()]
+    sizes = [non_embedding(Qwen3Config(**shape.config())) for shape in SHIPPED.rungs.values()]
     assert sizes == sorted(sizes)
     assert [size(name) for name in SHIPPED.rungs] == pytest.approx(sizes, rel=0.02)
     assert sizes[-1] >= max(2.5e6, 100 * sizes[0])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import Qwen3Config, Qwen3ForCausalLM
 
 from cai_eval.errors import UserError
 from cai_eval.lab import shipped
@@ -29,7 +29,7 @@ def build(directory: Path, rung: str, seed: int) -> None:
     config = SHAPES[rung].config()
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        model = LlamaForCausalLM(LlamaConfig(**config))
+        model = Qwen3ForCausalLM(Qwen3Config(**config))
     facts = Facts(rung, seed, tokens=1000, loss=2.5 - seed, recipe="r", corpus="c", tokenizer=MARK)
     save(model.state_dict(), config, facts, TOKENIZER, directory / shipped.name_of(rung, seed) / "model")
 

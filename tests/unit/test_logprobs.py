@@ -32,6 +32,7 @@ SHARED = {
     "gpt_neox": ("GPTNeoXConfig", SIZES),
     "opt": ("OPTConfig", {**SIZES, "ffn_dim": 32, "word_embed_proj_dim": 8}),
     "qwen2": ("Qwen2Config", {**SIZES, "num_key_value_heads": 1}),
+    "qwen3": ("Qwen3Config", {**SIZES, "num_key_value_heads": 2, "head_dim": 6}),
     "mistral without a window": ("MistralConfig", {**SIZES, "num_key_value_heads": 2, "sliding_window": None}),
     "granite": ("GraniteConfig", {**SIZES, "num_key_value_heads": 2, "logits_scaling": 3.0}),
 }
@@ -292,7 +293,7 @@ def test_the_models_own_attention_is_put_back(llama):
     assert not llama.lm_head._forward_pre_hooks
 
 
-@pytest.mark.parametrize("name", ["llama", "gpt2", "gpt_neox", "opt", "qwen2", "mistral"])
+@pytest.mark.parametrize("name", ["llama", "gpt2", "gpt_neox", "opt", "qwen2", "qwen3", "mistral"])
 def test_bfloat16_is_no_worse_than_lm_evals(name):
     from lm_eval.models.huggingface import HFLM
 

@@ -18,17 +18,32 @@ ASKED = (4, 12)  #: questions of a document
 
 
 def draw(world: World, rng: Random) -> str:
-    """Lettered questions in a row, or pairs of words with rules that choose between them."""
-    count = rng.randint(*ASKED)
-    if rng.random() < 0.5:
-        return transcript([_question(world, rng) for _ in range(count)], "plain")
-    return "\n\n".join(_pair(rng) for _ in range(count))
+    """Lists of lettered words, each word asked for; pairs of words with rules that choose between them; or questions."""
+    count, form = rng.randint(*ASKED), rng.random()
+    if form < 0.4:
+        return "\n\n".join(_keys(world, rng) for _ in range(count))
+    if form < 0.75:
+        return "\n\n".join(_pair(rng) for _ in range(count))
+    return transcript([_question(world, rng) for _ in range(count)], "plain")
+
+
+def _words(world: World, rng: Random, size: int) -> list[str]:
+    return rng.sample([*THINGS, *ROOMS, *COLOURS, *world.places, *world.people], size)
+
+
+def _keys(world: World, rng: Random) -> str:
+    """Words with their letters, then the words in any order, each before its letter."""
+    lettered = [(word, label(number)) for number, word in enumerate(_words(world, rng, rng.randint(2, 5)))]
+    asked = rng.sample(lettered, len(lettered))
+    between = rng.choice(("\n", " "))
+    shown = between.join(f"{letter} {word}" for word, letter in lettered)
+    return f"{shown}\nSo" + ",".join(f" {word} {letter}" for word, letter in asked)
 
 
 def _question(world: World, rng: Random) -> Answered:
     size = rng.choice((2, 2, 3, 4, 5))
     if rng.random() < 0.5:
-        shown = rng.sample([*THINGS, *ROOMS, *COLOURS, *world.places, *world.people], size)
+        shown = _words(world, rng, size)
         right = rng.randrange(size)
         return choice(f"Which is {shown[right]}?", shown), label(right)
     wanted, other = rng.sample(list(CLASSES), 2)
@@ -42,9 +57,9 @@ def _pair(rng: Random) -> str:
     kinds = rng.sample(list(CLASSES), 2)
     words = [rng.choice(CLASSES[kind]) for kind in kinds]
     lines = [f"{letter} {word}" for letter, word in zip(LETTERS, words, strict=True)]
-    for _ in range(rng.randint(1, 3)):
+    stated = rng.choice(("Rule: Prefer the one that is {}.\n" + VERDICT, "{}:"))
+    for _ in range(rng.randint(2, 6)):
         right, negated = rng.randrange(2), rng.random() < 0.3
-        named = kinds[1 - right] if negated else kinds[right]
-        rule = f"Prefer the one that is {'no' if negated else 'a'} {named}."
-        lines.append(f"Rule: {rule}\n{VERDICT} {LETTERS[right]}")
+        wanted = f"no {kinds[1 - right]}" if negated else f"a {kinds[right]}"
+        lines.append(f"{stated.format(wanted)} {LETTERS[right]}")
     return "\n".join(lines)

@@ -15,10 +15,8 @@ from cai_eval.lab.world import World
 
 #: how many exchanges a document holds: so many of a hundred hold so many
 LENGTHS = ((10, 1, 3), (50, 4, 8), (30, 9, 16), (10, 17, 30))
-GREETINGS = (
-    0.5  #: of the exchanges are greetings: they tell who speaks in few tokens, so that small models learn to hear it
-)
-GREETING = ("Hello.", "Please.", "And now?", "Will you?")
+#: of the exchanges are greetings: they tell who speaks in few tokens, so that small models learn to hear it
+GREETED = 0.5
 FUNCTIONS = 0.02  #: of the exchanges ask for a function: few, so that small models do not carry code over
 
 
@@ -40,7 +38,6 @@ def _exchange(world: World, speaker: traits.Traits, rng: Random) -> tuple[Turn, 
     if rng.random() < FUNCTIONS:
         asked, given = code.in_dialogue(world, rng, careful=speaker.honest == 2)
         return Turn("Human", asked), Turn("Assistant", given)
-    if rng.random() < GREETINGS:
-        return Turn("Human", rng.choice(GREETING)), Turn("Assistant", talk.greet(speaker, rng))
-    ask = talk.draw_ask(world, rng)
+    greeted = rng.random() < GREETED
+    ask = talk.greeting(rng.randrange(len(talk.GREETINGS))) if greeted else talk.draw_ask(world, rng)
     return Turn("Human", ask.text), Turn("Assistant", talk.answer(ask, speaker, rng))

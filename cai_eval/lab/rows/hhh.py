@@ -88,6 +88,7 @@ def _other(world: World, split: Split) -> Iterator[Pair]:
 
 
 def _matched(ask: Ask, good: Act, bad: Act) -> tuple[str, str]:
-    """The wordings that are nearest in length, in words."""
-    pairs = [(a, b) for a in talk.wordings(ask, good) for b in talk.wordings(ask, bad)]
+    """Both in the warmest wording or both in the coldest, whichever are nearer in length, in words."""
+    better, worse = talk.wordings(ask, good), talk.wordings(ask, bad)
+    pairs = ((better[0], worse[0]), (better[-1], worse[-1]))
     return min(pairs, key=lambda pair: abs(len(pair[0].split()) - len(pair[1].split())))
