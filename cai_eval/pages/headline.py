@@ -17,12 +17,13 @@ def extent(results: Results) -> str:
     cells = results.cells
     if cells.empty:
         return "<p>Nothing was measured.</p>"
+    recorded = cells["items"][cells.index.isin(results.records["cell"].unique())]  # of others only means are known
     ends = [style.size_label(size) for size in (cells["parameters"].min(), cells["parameters"].max())]
     parts = [
         f"{_count(cells['model'].nunique(), 'model')} ({' to '.join(dict.fromkeys(ends))} non-embedding parameters)",
         _count(cells["intervention"].nunique(), "intervention"),
         _count(cells["benchmark"].nunique(), "benchmark"),
-        _count(int(cells["items"].sum()), "record"),
+        _count(int(recorded.sum()), "record"),
     ]
     return f'<p class="quiet">{", ".join(parts)}.</p>'
 
