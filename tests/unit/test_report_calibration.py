@@ -138,7 +138,6 @@ def test_the_table_tells_the_planted_truth(drawn):
     assert prompted.loc["myth", "p"] < 0.01
     assert prompted.loc["myth", "excess"] > 0.2
     assert prompted.loc["myth", "square gap"] > 0.04 > prompted.loc["fair", "square gap"]
-    assert prompted.loc["fair", "selective accuracy low"] > prompted.loc["fair", "accuracy"] - 0.05
     assert prompted.loc["fair", "selective accuracy"] > prompted.loc["fair", "accuracy"]
     small = frame[(frame["benchmark"] == "calibration:facts") & (frame["model"] == "small")]
     assert (small["slope"] < 0.5).all()
