@@ -39,7 +39,7 @@ class FineTune:
 
         steps: PositiveInt = Field(100, description="optimiser steps")
         rows: PositiveInt = Field(8, description="dialogues, or windows of the text, a step")
-        tokens: PositiveInt = Field(512, description="of a window of the text, at most")
+        tokens: int = Field(512, ge=2, description="of a window of the text, at most")
         rate: PositiveFloat = Field(1e-4, description="peak learning rate; it falls linearly to 0")
         warmup: NonNegativeInt = Field(5, description="steps of rising rate")
         precision: Literal["fp32", "bf16"] = Field("fp32", description="of the forward pass")

@@ -50,3 +50,24 @@ def test_a_model_is_trained_once(train: Any, tmp_path: Path) -> None:
 def test_an_input_that_the_trainer_lacks_is_named(train: Any) -> None:
     with pytest.raises(UserError, match="unknown input 'dialogue': did you mean 'dialogues'"):
         train("--input", "dialogue=x")
+
+
+def test_a_file_that_is_not_there_is_named(train: Any) -> None:
+    with pytest.raises(UserError, match=r"there is no file 'talks\.jsonl' for the input 'dialogues'"):
+        train("--input", "dialogues=talks.jsonl")
+
+
+@pytest.mark.parametrize("damage", [b'{"text": "Human: a', b'{"text": "\xff"}', b"Human: a"])
+def test_a_damaged_line_is_named_and_blank_ones_are_passed_over(damage: bytes, train: Any, tmp_path: Path) -> None:
+    path = tmp_path / "talks.jsonl"
+    path.write_bytes(b"\n" + path.read_bytes() + b"\n")
+    arguments = ("--set", "steps=1", "--input", f"dialogues={path}", "--input", "prompt=base")
+    train(*arguments)
+    path.write_bytes(path.read_bytes() + damage + b"\n")
+    with pytest.raises(UserError, match=r"talks\.jsonl, line 7: not JSON"):
+        train(*arguments)
+
+
+def test_a_window_of_one_token_is_refused(train: Any) -> None:
+    with pytest.raises(UserError, match="'tokens' should be greater than or equal to 2"):
+        train("--set", "tokens=1")
