@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from cai_eval.errors import UserError
+from cai_eval.models.loading import quiet
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -31,7 +32,7 @@ def add_adapters(model: PreTrainedModel, lora: LoRA, seed: int) -> Any:
     except ImportError:
         raise UserError("LoRA needs the library peft: pip install 'cai-eval[lora]'.") from None
     config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules="all-linear", task_type="CAUSAL_LM")
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), quiet():
         torch.manual_seed(seed)
         return get_peft_model(model, config)
 
