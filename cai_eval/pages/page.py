@@ -85,12 +85,13 @@ def _is_report(path: Path) -> bool:
 
 
 def _sections(results: Results, drawn: Drawn, parts: Parts, provenance: Mapping[str, Any]) -> dict[str, str]:
-    """Heading → content."""
+    """Heading → content; a report that has nothing to draw has no section."""
     sections = {"What it bought and what it cost": headline.headline(results)}
     for name, made in drawn:
         figures = "".join(parts.figure(part) for part in made if isinstance(part, Figure))
         tables = "".join(parts.table(part) for part in made if isinstance(part, Table))
-        sections[name] = f'<div class="figures">{figures}</div>{tables}'
+        if made:
+            sections[name] = f'<div class="figures">{figures}</div>{tables}'
     sections[ITEMS] = _asset("items.html")
     sections[missing.TITLE] = missing.missing(results, missing.said(provenance))
     rest = {key: value for key, value in provenance.items() if key not in missing.KEYS}
