@@ -22,6 +22,11 @@ class LoRA:
     alpha: int = 32
 
 
+def of_rank(rank: int) -> LoRA | None:
+    """Adapters whose output is scaled by 2; None for rank 0, which trains all weights."""
+    return LoRA(rank, 2 * rank) if rank else None
+
+
 def add_adapters(model: PreTrainedModel, lora: LoRA, seed: int) -> Any:
     """The model with adapters, which alone are trainable; until trained it computes what it did.
 

@@ -59,7 +59,7 @@ class ContextDistillation:
         """Raises UserError for a teacher without prefix or with another tokenizer, and as the training does."""
         from cai_eval.caches import cache_directory
         from cai_eval.training.distillation import Lesson
-        from cai_eval.training.lora import LoRA
+        from cai_eval.training.lora import of_rank
         from cai_eval.training.optimisation import Optimisation
         from cai_eval.training.policies import train_policy
 
@@ -81,7 +81,7 @@ class ContextDistillation:
             objective,
             Optimisation(config.steps, config.rate, config.warmup, precision=config.precision, seed=workshop.seed),
             format=teacher.format,
-            lora=LoRA(config.lora_rank, 2 * config.lora_rank) if config.lora_rank else None,
+            lora=of_rank(config.lora_rank),
         )
 
     def _texts(self, inputs: Mapping[str, Artefact], workshop: Workshop) -> list[str]:
