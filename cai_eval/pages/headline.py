@@ -42,6 +42,24 @@ def laboratory(results: Results) -> str:
     )
 
 
+def trainings(results: Results) -> str:
+    """Where something was trained once at each size, that nobody knows how another training would have come out."""
+    runs: dict[str, dict[int, set[tuple[str, int]]]] = {}
+    for made in results.trained:
+        if made.kind != "dataset":
+            sizes = runs.setdefault(made.intervention, {})
+            sizes.setdefault(made.parameters, set()).add((made.rung, made.seed))
+    once = [name for name, sizes in runs.items() if all(len(each) == 1 for each in sizes.values())]
+    if not once:
+        return ""
+    titles = [results.interventions.get(name, name) for name in once]
+    which = "everything" if len(once) == len(runs) else ", ".join(titles)
+    return (
+        f"<p><b>Training-seed variance not measured</b> ({html.text(which)}: one training at each size). These "
+        "intervals speak of these weights, not of the method.</p>"
+    )
+
+
 def headline(results: Results) -> str:
     """Sentences and a table for each intervention; the first one stands open, the others are folded."""
     names = results.interventions

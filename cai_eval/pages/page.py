@@ -131,7 +131,7 @@ def _page(
         title=html.text(suite.get("title") or "What alignment bought, and what it cost"),
         style=f"{output.font_face()}{_colours()}{_asset('page.css')}",
         summary=f"<p>{html.text(suite.get('description', ''))}</p>{headline.extent(results)}"
-        f"{missing.pointer(missing.said(provenance))}{headline.laboratory(results)}",
+        f"{missing.pointer(missing.said(provenance))}{headline.trainings(results)}{headline.laboratory(results)}",
         links="".join(f'<a href="#section-{slug(name)}">{html.text(name)}</a>' for name in sections),
         body="".join(
             f'<section id="section-{slug(name)}"><h2>{html.text(name)}</h2>{content}</section>'

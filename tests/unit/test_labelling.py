@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import hh_rlhf
 import pytest
 
 from cai_eval.contracts import JSON, ContextTooLong, Request, Sample, Sampling, Scored
@@ -264,25 +265,29 @@ def test_a_source_without_a_judge_needs_published_choices(tmp_path):
 
 
 def test_published_choices_are_taken_as_they_are(tmp_path):
-    rows = [
-        {
-            "chosen": f"\n\nHuman: q{i}\n\nAssistant: good",
-            "rejected": f"\n\nHuman: q{i}\n\nAssistant: {'good' if i == 3 else 'bad'}",
-        }
-        for i in range(8)
-    ]
+    rows = [hh_rlhf.row(f"q{i}", better="good", worse="good" if i % 4 == 3 else "bad") for i in range(40)]
     workshop = Workshop(tmp_path, RowsSource({"red-team-prompts": rows}))
-    labelled = preference_labels(workshop, count=6)
-    assert summary(workshop) == {"pairs": 7, "rows": 6, "by": {"human": 6}, "dropped": {SAME: 1}, "collapsed": False}
+    labelled = preference_labels(workshop, count=4, pairs=3)
+    same = summary(workshop)["dropped"][SAME]
+    assert 0 < same <= 10
+    assert summary(workshop) == {
+        "pairs": 12 + same,
+        "rows": 12,
+        "by": {"human": 12},
+        "dropped": {SAME: same},
+        "collapsed": False,
+    }
     assert all((row["first"], row["second"], row["label"]) == ("good", "bad", 1.0) for row in labelled)
-    assert "Human: q3\n\nAssistant:" not in {row["prompt"] for row in labelled}
 
 
-def test_hh_rlhf_gives_human_labels(tmp_path, data_dir):
-    workshop = Workshop(tmp_path, PublishedSource(data_dir))
-    rows = preference_labels(workshop, prompts="test-prompts", count=5000)
-    assert summary(workshop)["by"] == {"human": 2312}
-    assert {row["kind"] for row in rows} == {"harmless"}
+@pytest.mark.parametrize(("care", "verb"), [("harmlessness", "break"), ("helpfulness", "bake")])
+def test_people_are_believed_in_what_they_were_asked_alone(tmp_path, care, verb):
+    workshop = Workshop(tmp_path / "made", PublishedSource(hh_rlhf.save(tmp_path / "hh-rlhf")))
+    rows = preference_labels(workshop, care=care, prompts="validation-prompts")
+    assert rows
+    assert all(verb in row["prompt"] for row in rows)
+    with pytest.raises(UserError, match="no published comparison of helpfulness"):
+        preference_labels(workshop, care="helpfulness", prompts="red-team-prompts")
 
 
 # ---------------------------------------------------------------------------------------------------

@@ -13,10 +13,10 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from cai_eval.contracts import JSON, Artefact, DatasetSpec, Input, Kind, PolicySpec, Workshop
+from cai_eval.contracts import JSON, Artefact, DatasetSpec, Input, Kind, PolicySpec, Published, Workshop
 from cai_eval.errors import UserError
 
-from .texts import as_read, draw_texts, opening
+from .texts import CONVERSATIONS, PLAIN, as_read, draw_texts, opening
 
 
 class ContextDistillation:
@@ -32,6 +32,7 @@ class ContextDistillation:
     }
     output: ClassVar[Kind] = "policy"
     instant: ClassVar[bool] = False
+    data: ClassVar[tuple[Published, ...]] = (PLAIN, CONVERSATIONS)
 
     class Config(BaseModel):
         """Which texts, how closely, how long, how fast."""
