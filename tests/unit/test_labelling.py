@@ -7,6 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import hh_rlhf
@@ -143,7 +144,8 @@ def test_a_collapsed_sampler_is_reported(tmp_path, label):
             return super()._answer(key) if "prompt 1/" in key or "prompt 2/" in key else ANSWERS[0]
 
     workshop = Workshop(tmp_path / "most", JudgingSource(), live=Collapsed(ANSWERS[:3]))
-    assert len(label(workshop)) in (1, 2)
+    with pytest.warns(UserWarning, match="collapsed"):
+        assert len(label(workshop)) in (1, 2)
     assert summary(workshop)["collapsed"]
     assert any("collapsed" in note for note in workshop.notes)
     with pytest.raises(UserError, match="no pair of answers"):
@@ -293,6 +295,20 @@ def test_people_are_believed_in_what_they_were_asked_alone(tmp_path, care, verb)
 # ---------------------------------------------------------------------------------------------------
 # A model under principles
 # ---------------------------------------------------------------------------------------------------
+
+
+def test_a_model_that_expects_no_letter_is_warned_of(tmp_path):
+    class Silent(Sampler):
+        def score(self, requests):
+            return [Scored((each.total - 9,), False) for each in super().score(requests)]
+
+    workshop = Workshop(tmp_path / "silent", JudgingSource(), live=Silent())
+    with pytest.warns(UserWarning, match="the feedback model gives both letters together"):
+        rows = ai_feedback(workshop)
+    middle = median(row["letters"] for row in rows)
+    assert middle < 0.1
+    assert summary(workshop)["letters"]["median"] == pytest.approx(middle)
+    assert any("does not know the form" in note for note in workshop.notes)
 
 
 def test_labels_are_soft_and_do_not_feel_the_liking_for_a_letter(tmp_path):
