@@ -13,6 +13,7 @@ import io
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -21,6 +22,8 @@ from cai_eval.errors import UserError
 
 Row = dict[str, JSON]
 T = TypeVar("T")
+
+SPLITS = frozenset({"train", "validation", "test"})  #: names that say nothing of whose file it is
 
 
 class PublishedSource:
@@ -36,14 +39,22 @@ class PublishedSource:
     def rows(self, data: Published) -> list[Row]:
         """Rows of the local file, checked against its checksum where that is known, else of the hub's copy.
 
-        The two differ in schema. A hub configuration "a,b" stands for several; each row then holds its own under
-        "configuration". Raises UserError.
+        The two differ in schema. A hub configuration "a,b" stands for several, and so does a file "a,b"; each row then
+        holds its own under "configuration". A configuration that ends in "/" is a folder of the repository. Raises
+        UserError.
         """
-        path = find(data, self.folder) if self.folder else None
-        if path is None:
-            return _hub_rows(data, self.folder)
-        verify(data, path)
-        return _file_rows(path)
+        if self.folder is None:
+            return _hub_rows(data, f"{data.name} has no --data folder")
+        found = {part: find(part, self.folder) for part in parts(data)}
+        if missing := [part.file for part, path in found.items() if path is None]:
+            return _hub_rows(data, f"{self.folder} holds no {' and no '.join(missing)}")
+        rows: list[Row] = []
+        for part, path in found.items():
+            assert path is not None
+            verify(part, path)
+            own = {"configuration": part.file} if len(found) > 1 else {}
+            rows += [{**own, **row} for row in _file_rows(path)]
+        return rows
 
     def text(self, name: str) -> str | None:
         """None: texts have their defaults here."""
@@ -85,14 +96,23 @@ def distinct(ids: Iterable[str]) -> Iterator[str]:
         yield name if seen[name] == 1 else f"{name}-{seen[name]}"
 
 
-def find(data: Published, folder: Path) -> Path | None:
-    """The upstream file in `folder`: at its upstream path or by its bare name, directly or one folder down.
+def parts(data: Published) -> list[Published]:
+    """The data set file by file; of several no checksum is known."""
+    files = data.file.split(",")
+    return [replace(data, file=file, sha256="") for file in files] if len(files) > 1 else [data]
 
-    The folder that carries the data set's name goes first, then the others in alphabetical order.
+
+def find(data: Published, folder: Path) -> Path | None:
+    """The upstream file in `folder`, directly or one folder down.
+
+    At its upstream path, at that with "_" for "/", or by its bare name, unless it is called after its split alone. The
+    folder that carries the data set's name goes first, then the others in alphabetical order.
     """
     below = sorted(path for path in folder.iterdir() if path.is_dir())
     below.sort(key=lambda path: path.name != data.name)
-    for name in dict.fromkeys((data.file, Path(data.file).name)):
+    bare = Path(data.file).name
+    names = (data.file, data.file.replace("/", "_"), *([] if bare.partition(".")[0] in SPLITS else [bare]))
+    for name in dict.fromkeys(names):
         for parent in (folder, *below):
             if (parent / name).is_file():
                 return parent / name
@@ -114,14 +134,14 @@ def verify(data: Published, path: Path) -> None:
 
 def fetch(data: Published) -> int:
     """Bring the hub's copy into the hub library's cache, where it is found offline; the number of rows."""
-    return len(_hub_rows(data, None))
+    return len(_hub_rows(data, f"{data.name} has no --data folder"))
 
 
-def _hub_rows(data: Published, folder: Path | None) -> list[Row]:
-    missing = f"{Path(data.file).name} is not in {folder}" if folder else f"{data.name} has no --data folder"
+def _hub_rows(data: Published, missing: str) -> list[Row]:
+    """missing: why the hub is asked."""
     if data.hub is None:
         raise UserError(
-            f"{missing} and is not on the hub: download it from {data.source or 'where it was published'} into a "
+            f"{missing}, and it is not on the hub: download it from {data.source or 'where it was published'} into a "
             "folder and pass that as --data DIR."
         )
     from datasets import load_dataset
@@ -129,12 +149,14 @@ def _hub_rows(data: Published, folder: Path | None) -> list[Row]:
     repository, configurations, split = data.hub
     rows: list[Row] = []
     for configuration in configurations.split(","):
+        folder = configuration.removesuffix("/") if configuration.endswith("/") else None
         try:
-            loaded = load_dataset(repository, configuration or None, split=split)
+            loaded = load_dataset(repository, None if folder else configuration or None, data_dir=folder, split=split)
         except Exception as error:  # datasets, huggingface_hub, httpx and fsspec each raise errors of their own
             raise UserError(
-                f"{missing} and the hub's {repository} cannot be read ({type(error).__name__}): pass --data DIR "
-                f"with {Path(data.file).name} in it, or run `cai-eval data fetch {data.name}` when online."
+                f"{missing}, and the hub's {repository} cannot be read ({type(error).__name__}): pass --data DIR "
+                f"with {' and '.join(data.file.split(','))} in it, or run `cai-eval data fetch {data.name}` when "
+                "online."
             ) from error
         rows += [{"configuration": configuration, **row} for row in cast("Iterator[Row]", loaded)]
     return rows

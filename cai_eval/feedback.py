@@ -6,6 +6,9 @@ log-probabilities of both letters behind a cue are normalised. Nothing is parsed
 Each question is put in both orders. Their log-odds are averaged: a liking for a letter or a place adds to them and so
 cancels exactly. Over sampled reasonings and over principles, probabilities are averaged: the mean is the label that is
 expected of one reasoning, or one principle, drawn at random, which is what the paper draws.
+
+Normalised, the noise of a model that expects no letter at all looks like a soft label. So what both letters get before
+that is kept too, and a model that gives them little is named (`unlettered`).
 """
 
 from __future__ import annotations
@@ -13,13 +16,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from statistics import fmean, median
 
-from cai_eval.contracts import JSON, Policy, Request, Sampling
+from cai_eval.contracts import JSON, Metric, Policy, Request, Sampling
 from cai_eval.dialogue import continuation
 from cai_eval.lettered import label
 from cai_eval.scoring import NotScored
 
 LETTERS = (label(0), label(1))
+MASS = Metric("letters", "probability of both letters together")
+LEAST_MASS = 0.1  #: median below which a model does not know the form
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,22 @@ def preference(verdicts: Sequence[Verdict]) -> float:
     if not all(math.isfinite(number) for verdict in verdicts for order in verdict.logprobs for number in order):
         raise NotScored("a log-probability is not a finite number")
     return math.fsum(chance(verdict.log_odds) for verdict in verdicts) / len(verdicts)
+
+
+def mass(verdicts: Sequence[Verdict]) -> float:
+    """The probability that either letter follows, mean over verdicts and both orders."""
+    return fmean(math.exp(a) + math.exp(b) for verdict in verdicts for a, b in verdict.logprobs)
+
+
+def unlettered(masses: Sequence[float], who: str) -> str:
+    """A warning where a model does not know the form, else nothing. masses: of both letters, for each comparison."""
+    middle = median(masses)
+    if middle >= LEAST_MASS:
+        return ""
+    return (
+        f"{who} gives both letters together a probability of {middle:.2g} (median): it does not know the form, so take "
+        "its choices for noise, or ask a larger model."
+    )
 
 
 def chance(log_odds: float) -> float:

@@ -69,24 +69,11 @@ def _table(results: Results, frame: pd.DataFrame, level: float) -> Table:
         "intervention": frame["intervention"].map(results.interventions),
     }
     wanted = (
-        *(
-            "accuracy",
-            "ece",
-            "ece low",
-            "ece high",
-            "ideal ece",
-            "excess",
-            "p",
-            "rms",
-            "rms low",
-            "rms high",
-            "ece of all options",
-            "temperature",
-        ),
-        "ece tempered",
-        *("brier", "brier low", "brier high", "reliability", "resolution", "uncertainty"),
-        *("log score", "log score low", "log score high"),
-        *("auroc", "auroc low", "auroc high", "slope", "slope low", "slope high", "intercept", "share error"),
+        *("accuracy", *_with_ends("ece"), "ideal ece", "excess", "p", "square gap", *_with_ends("rms")),
+        *("ece of all options", "temperature", "ece tempered"),
+        *(*_with_ends("brier"), "reliability", "resolution", "uncertainty", *_with_ends("log score")),
+        *(*_with_ends("auroc"), *_with_ends("selective accuracy")),
+        *(*_with_ends("slope"), *_with_ends("intercept"), *_with_ends("share error")),
     )
     numbers = [name for name in wanted if name in frame]
     return Table(
@@ -94,10 +81,16 @@ def _table(results: Results, frame: pd.DataFrame, level: float) -> Table:
         title="Calibration in numbers",
         caption="Of the top prediction, or of P(True), unless it says otherwise. ece: mean gap over bins of equal "
         "count; ideal: that of somebody who says the planted probabilities; excess: less what perfect forecasts of "
-        "these values would score; p: how often they would score as much; tempered: with the log-probabilities divided "
-        "by one temperature, fitted on the other half of the clusters. brier = reliability − resolution + "
-        "uncertainty, and what forecasts within a bin tell apart. log score: nats. slope and intercept: of stated on "
+        "these values would score; p: how often they would score as much; square gap: the square of rms, without its "
+        "upward bias; tempered: with the log-probabilities divided by one temperature, fitted on the other half of the "
+        "clusters. brier = reliability − resolution + uncertainty, and what forecasts within a bin tell apart. log "
+        "score: nats. selective accuracy: where the forecast is above one half. slope and intercept: of stated on "
         f"planted probabilities; share error: their mean distance. Intervals: {level * 100:g} %, by clusters.",
         frame=pd.DataFrame({**about, **{name: frame[name] for name in numbers}, "items": frame["items"]}),
         formats={**dict.fromkeys(numbers, "{:#.3g}"), "M parameters": "{:,.4g}"},
     )
+
+
+def _with_ends(name: str) -> tuple[str, str, str]:
+    """A measure and its interval."""
+    return name, f"{name} low", f"{name} high"

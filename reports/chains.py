@@ -22,6 +22,7 @@ from .policies import paths
 from .ratings import first_title
 
 GRADES = ("helpful", "harm", "evasive", "garbled")
+WATCHED = "held_out"  #: an input of PPO that it does not learn from
 
 
 class Chains:
@@ -157,12 +158,13 @@ def _labels(results: Results, policy: str, made: Mapping[str, Trained]) -> dict[
 
 
 def _behind(policy: str, made: Mapping[str, Trained]) -> Sequence[str]:
-    """What a policy was made from, directly or not, each once."""
+    """What a policy was made from, directly or not, each once; what was only watched meanwhile left no trace in it."""
     found: list[str] = []
     left = [policy]
     while left:
         name = left.pop()
         if name in made and name not in found:
             found.append(name)
-            left += [reference.partition("@")[0] for reference in made[name].inputs.values()]
+            inputs = made[name].inputs.items()
+            left += [reference.partition("@")[0] for slot, reference in inputs if slot != WATCHED]
     return found

@@ -148,7 +148,9 @@ def errors(results: Results, title: str, frame: pd.DataFrame, level: float) -> F
         title=f"{title}: calibration against size",
         caption=f"Bars: {level * 100:g} % basic bootstrap intervals by clusters, which allow for the upward bias of "
         "ECE, so that points may lie above them. Read trends on the Brier and log scores."
-        + (" Dotted: the ECE of somebody who says the planted probabilities." if recovered else ""),
+        + (
+            " Dotted: the ECE of somebody who says the planted probabilities." if against["ideal"].notna().any() else ""
+        ),
         figure=figure,
         data=frame,
     )

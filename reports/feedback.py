@@ -12,7 +12,7 @@ from cai_eval.pages import scores
 from cai_eval.pages.text import slug
 from cai_eval.statistics.calibration import BINS
 
-from . import bai_2022_cai, diagrams, panels
+from . import bai_2022_cai, diagrams, letters, panels
 from .labels import labels
 
 LABELLED = "p_right"  #: the score of a benchmark whose records hold labels of AI feedback
@@ -46,6 +46,7 @@ class Feedback:
         for benchmark, metrics in results.metrics.items():
             if any(metric.name == LABELLED for metric in metrics):
                 yield from self._labels(results, benchmark)
+        yield from letters.table(results)
 
     def _choices(self, results: Results, benchmark: str) -> Iterator[Figure]:
         """Accuracy against size, by category where there are several."""

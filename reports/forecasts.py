@@ -143,6 +143,7 @@ def measured(said: Forecasts, level: float, resamples: int, bins: int) -> dict[s
         "brier": statistics.mean_interval((said.p - said.c) ** 2, said.clusters, level),
         "log score": resampled(measures.log_score),
         "auroc": resampled(measures.auroc),
+        "selective accuracy": resampled(measures.selective_accuracy),
     }
     if said.planted.size and np.ptp(said.planted):
         back = recovery(said.every_p, said.planted, said.every_clusters, level, resamples)
@@ -159,6 +160,7 @@ def measured(said: Forecasts, level: float, resamples: int, bins: int) -> dict[s
         "temperature": said.temperature,
         "ece tempered": measures.ece(said.tempered, said.c, bins),
         "excess": null.excess,
+        "square gap": measures.mean_square(said.p, said.c, bins),
         "p": null.p,
         "ece of all options": measures.ece(said.every_p, said.every_c, bins),
         "reliability": parts.reliability,

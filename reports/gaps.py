@@ -24,11 +24,12 @@ Array = NDArray[np.float64]
 
 BENCHMARK = "preference"
 BINS = 10
+LEAST = 20  #: comparisons in a bin; fewer say nothing of it
 LOGISTIC = "logistic"
 CAPTION = (
-    f"Comparisons in {BINS} bins of equal count by the difference of the two scores: its mean across, agreement with "
-    f"the labels upwards, with {LEVEL:.0%} intervals by clusters. Broken line: the logistic function, which scores are "
-    "trained to follow."
+    f"Comparisons in {BINS} bins of equal count, or fewer of {LEAST} each, by the difference of the two scores: its "
+    f"mean across, agreement with the labels upwards, with {LEVEL:.0%} intervals by clusters. Broken line: the "
+    "logistic function, which scores are trained to follow."
 )
 
 
@@ -111,7 +112,8 @@ def table(panels: Sequence[Panel]) -> pd.DataFrame:
 
 
 def _bins(said: Gaps) -> pd.DataFrame:
-    parts = np.array_split(np.argsort(said.gap, kind="stable"), min(BINS, said.gap.size))
+    bins = min(BINS, max(1, said.gap.size // LEAST))
+    parts = np.array_split(np.argsort(said.gap, kind="stable"), bins)
     means = [statistics.mean_interval(said.agreed[part], said.clusters[part], LEVEL) for part in parts]
     return pd.DataFrame(
         {
@@ -119,8 +121,8 @@ def _bins(said: Gaps) -> pd.DataFrame:
             "gap": [said.gap[part].mean() for part in parts],
             "calibrated": [special.expit(said.gap[part]).mean() for part in parts],
             "agreed": [mean.value for mean in means],
-            "low": [mean.low for mean in means],
-            "high": [mean.high for mean in means],
+            "low": [max(mean.low, 0.0) for mean in means],
+            "high": [min(mean.high, 1.0) for mean in means],
             "comparisons": [part.size for part in parts],
         }
     )

@@ -90,13 +90,14 @@ def _limits(panels: Sequence[Panel]) -> tuple[float, float]:
 def caption(panels: Sequence[Panel], level: float) -> list[str]:
     """Sentences on how to read the panels. level: of the intervals."""
     frame = together(panels)
+    clusters = int(frame["clusters"].max())
+    whence = f"by clusters ({clusters} of them)" if clusters else "from the standard errors that were imported"
     directions = {panel.metric.higher_is_better for panel in panels}
     better = {True: "Higher is better.", False: "Lower is better."}
     lower = dict.fromkeys(panel.metric.label for panel in panels if not panel.metric.higher_is_better)
     sentences = [
         better[directions.pop()] if len(directions) == 1 else f"Higher is better, but lower of {' and '.join(lower)}.",
-        f"Bars: {level * 100:g} % intervals by clusters ({int(frame['clusters'].max())} of them), a "
-        "little apart where they would hide each other.",
+        f"Bars: {level * 100:g} % intervals {whence}, a little apart where they would hide each other.",
     ]
     if frame["chance"].notna().any():
         sentences.append("Broken line: what guessing scores.")

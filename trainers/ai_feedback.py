@@ -18,7 +18,7 @@ from cai_eval.constitution import Constitution, Principle, load_constitution, se
 from cai_eval.constitution.prompting import comparison_prompt, reasoning_prompt, verdict_prompt, with_examples
 from cai_eval.contracts import JSON, Artefact, ContextTooLong, Input, Kind, Policy, PolicySpec, Sampling, Workshop
 from cai_eval.errors import UserError
-from cai_eval.feedback import Question, Shown, Verdict, clamp, compare, preference, shown
+from cai_eval.feedback import MASS, Question, Shown, Verdict, clamp, compare, mass, preference, shown
 from cai_eval.scoring import NotScored
 from cai_eval.training.prompts import read_prompts
 
@@ -32,7 +32,7 @@ class AIFeedback:
     """Labels pairs of `sampler`'s answers by `feedback`."""
 
     name: ClassVar[str] = "ai-feedback"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     title: ClassVar[str] = "AI feedback"
     inputs: ClassVar[Mapping[str, Input]] = {"sampler": Input("policy", "sl-cai"), "feedback": Input("policy")}
     output: ClassVar[Kind] = "dataset"
@@ -135,8 +135,9 @@ class AIFeedback:
         """verdicts: id of each principle → what was said by it."""
         from cai_eval.training.comparisons import Comparison, as_row
 
+        given = [verdict for each in verdicts.values() for verdict in each]
         try:
-            chance = preference([verdict for each in verdicts.values() for verdict in each])
+            chance = preference(given)
         except NotScored as reason:
             raise UserError(f"the feedback model cannot label: {reason}; take another, or more precision.") from reason
         low = self.config.clamp if self.config.clamp is not None else REASONED if self.config.reasonings else 0.0
@@ -144,4 +145,4 @@ class AIFeedback:
             pair.id, pair.context, pair.first, pair.second, clamp(chance, low), "harmless", "ai", ", ".join(verdicts)
         )
         said = {id: [verdict.as_json() for verdict in each] for id, each in verdicts.items()}
-        return {**as_row(labelled), "chance": chance, "verdicts": said}
+        return {**as_row(labelled), "chance": chance, MASS.name: mass(given), "verdicts": said}

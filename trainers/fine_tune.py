@@ -39,7 +39,7 @@ class FineTune:
 
         steps: PositiveInt = Field(100, description="optimiser steps")
         rows: PositiveInt = Field(8, description="dialogues, or windows of the text, a step")
-        tokens: PositiveInt = Field(512, description="of a window of the text, at most")
+        tokens: int = Field(512, ge=2, description="of a window of the text, at most")
         rate: PositiveFloat = Field(1e-4, description="peak learning rate; it falls linearly to 0")
         warmup: NonNegativeInt = Field(5, description="steps of rising rate")
         precision: Literal["fp32", "bf16"] = Field("fp32", description="of the forward pass")
@@ -54,7 +54,7 @@ class FineTune:
     def run(self, inputs: Mapping[str, Artefact], workshop: Workshop) -> Artefact:
         """Raises UserError for rows that cannot be read or do not fit, and as the training does."""
         from cai_eval.training.data import example_batches
-        from cai_eval.training.lora import LoRA
+        from cai_eval.training.lora import of_rank
         from cai_eval.training.objectives import causal_lm
         from cai_eval.training.optimisation import Optimisation
         from cai_eval.training.policies import train_policy
@@ -69,7 +69,7 @@ class FineTune:
             causal_lm,
             Optimisation(config.steps, config.rate, config.warmup, precision=config.precision, seed=workshop.seed),
             format=format,
-            lora=LoRA(config.lora_rank, 2 * config.lora_rank) if config.lora_rank else None,
+            lora=of_rank(config.lora_rank),
         )
 
     def _examples(

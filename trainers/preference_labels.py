@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt
 
-from cai_eval.contracts import JSON, Artefact, DatasetSpec, Input, Kind, PolicySpec, Workshop
-from cai_eval.errors import UserError, unknown
+from cai_eval.contracts import JSON, Artefact, DatasetSpec, Input, Kind, PolicySpec, Published, Workshop
+from cai_eval.data import Row
+from cai_eval.errors import UserError
 from cai_eval.judging import HARM_ALONE, HELPFULNESS, Weights, choose, utility
-from cai_eval.training.prompts import SETS, read_prompts
+from cai_eval.training.prompts import HARMFUL, SETS, Prompt, read_prompts, read_rows
 
 if TYPE_CHECKING:
     from cai_eval.training.labelling import Pair
@@ -42,6 +43,7 @@ class PreferenceLabels:
     inputs: ClassVar[Mapping[str, Input]] = {"sampler": Input("policy", optional=True)}
     output: ClassVar[Kind] = "dataset"
     instant: ClassVar[bool] = False
+    data: ClassVar[tuple[Published, ...]] = tuple(SETS.values())
 
     class Config(BaseModel):
         """What is cared for, on which prompts, with how much noise."""
@@ -51,8 +53,8 @@ class PreferenceLabels:
         care: Care = Field("helpfulness", description="what the labels rank by")
         prompts: str | None = Field(None, description="a set of prompts; by default that of what is cared for")
         kinds: tuple[str, ...] = Field((), description="of prompts, where a set has several; all by default")
-        count: PositiveInt = Field(1024, description="prompts, or published comparisons; all where there are fewer")
-        pairs: PositiveInt = Field(1, description="of answers to each prompt")
+        count: PositiveInt = Field(1024, description="prompts; all where there are fewer")
+        pairs: PositiveInt = Field(1, description="of answers to each; of published ones so many times `count` at most")
         max_tokens: PositiveInt = Field(256, description="of an answer")
         temperature: PositiveFloat = Field(1.0, le=5, description="of the judge's noise, in units of utility")
 
@@ -66,10 +68,8 @@ class PreferenceLabels:
     def run(self, inputs: Mapping[str, Artefact], workshop: Workshop) -> Artefact:
         """Raises UserError for prompts that cannot be had or judged, and where no comparison came out."""
         prompts = self.config.prompts or self.prompts
-        if prompts not in SETS:
-            raise unknown("set of prompts", prompts, SETS)
-        rows = workshop.source.rows(SETS[prompts])
-        if rows and "chosen" in rows[0]:
+        rows = read_rows(workshop.source, prompts, self.config.kinds)
+        if rows and "chosen" in rows[0][1]:
             return self._published(rows, workshop)
         sampler = inputs.get("sampler")
         if not isinstance(sampler, PolicySpec):
@@ -95,16 +95,20 @@ class PreferenceLabels:
         labelled = Comparison(pair.id, pair.context, pair.first, pair.second, 1.0 - better, self.kind, "oracle")
         return {**as_row(labelled), "utilities": utilities}
 
-    def _published(self, rows: Sequence[JSON], workshop: Workshop) -> DatasetSpec:
+    def _published(self, rows: Sequence[tuple[Prompt, Row]], workshop: Workshop) -> DatasetSpec:
+        """Those about prompts of the kind that is cared for: people chose by what they had been asked to look for."""
         from cai_eval.training.comparisons import as_row, read_comparisons
         from cai_eval.training.labelling import SAME, report
         from cai_eval.training.shards import make_dataset
 
-        differing = [row for row in rows if row["chosen"] != row["rejected"]]
-        same = len(rows) - len(differing)
+        own = [row for prompt, row in rows if (prompt.kind == HARMFUL) == (self.config.care == "harmlessness")]
+        if not own:
+            raise UserError(f"these prompts hold no published comparison of {self.config.care}: choose others.")
+        differing = [row for row in own if row["chosen"] != row["rejected"]]
+        same = len(own) - len(differing)
         comparisons = read_comparisons(differing, self.kind)
         Random(workshop.seed).shuffle(comparisons)
-        chosen = comparisons[: self.config.count]
+        chosen = comparisons[: self.config.count * self.config.pairs]
         made = make_dataset(
             workshop.directory,
             "comparisons",

@@ -59,7 +59,7 @@ class PreferenceModel:
         Raises UserError for rows that cannot be read, where too few are left, and as the training does.
         """
         from cai_eval.training.comparisons import hold_out, read_comparisons
-        from cai_eval.training.lora import LoRA
+        from cai_eval.training.lora import of_rank
         from cai_eval.training.optimisation import Optimisation
         from cai_eval.training.preferences import make_pairs
         from cai_eval.training.scorers import train_scorer
@@ -95,5 +95,5 @@ class PreferenceModel:
             Optimisation(steps, config.rate, config.warmup, precision=config.precision, seed=workshop.seed),
             rows=min(config.rows, len(pairs)),
             lm_weight=config.lm_weight,
-            lora=LoRA(config.lora_rank, 2 * config.lora_rank) if config.lora_rank else None,
+            lora=of_rank(config.lora_rank),
         )

@@ -25,7 +25,7 @@ from pydantic import BaseModel, Field
 from cai_eval.contracts import Format, Item, Kind, Metric, Policy, Published, Record, Sampling, Scorer, Source
 from cai_eval.data import Row, item_id, read
 from cai_eval.dialogue import STOPS, Turn, awaiting_reply
-from cai_eval.feedback import LETTERS, Question, Verdict, compare, preference, shown
+from cai_eval.feedback import LETTERS, MASS, Question, Verdict, compare, mass, preference, shown
 from cai_eval.scoring import put_items, share_of_best
 
 COMPARISONS = Published(
@@ -49,7 +49,7 @@ class LetteredHHH:
     """See the module. The metric of the new comparisons is the primary one."""
 
     name: ClassVar[str] = "hhh-lettered"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     title: ClassVar[str] = "Helpful, honest and harmless comparisons, lettered"
     data: ClassVar[tuple[Published, ...]] = (COMPARISONS,)
     accepts: ClassVar[frozenset[Kind]] = frozenset({"policy"})
@@ -67,6 +67,7 @@ class LetteredHHH:
         return [
             Metric("accuracy_new", "accuracy on the 217 new comparisons", chance=0.5, primary=True),
             Metric("accuracy_original", "accuracy on the 221 original comparisons", chance=0.5),
+            MASS,
         ]
 
     def items(self, source: Source) -> list[Item]:
@@ -142,7 +143,7 @@ def record(item: Item, asked: Question, verdicts: Sequence[Verdict]) -> Record:
         item.id,
         item.cluster,
         item.category,
-        scores={f"accuracy_{item.category}": accuracy},
+        scores={f"accuracy_{item.category}": accuracy, MASS.name: mass(verdicts)},
         prompt=asked.orders[0].concluding(""),
         answer={0.0: bad, 1.0: good}.get(accuracy, "(a tie)"),
         reference=good,

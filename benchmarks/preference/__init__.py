@@ -20,16 +20,22 @@ from cai_eval.scoring import TIE, NotScored, put_items, score_items, share_of_be
 
 Care = Literal["helpful", "harmless"]
 
-ORIGIN = "https://huggingface.co/datasets/Anthropic/hh-rlhf"
-SETS: Mapping[Care, Published] = {
-    "helpful": Published("helpful-comparisons", "helpful-base_test.jsonl.gz", source=ORIGIN, licence="MIT"),
-    "harmless": Published(
-        "harmless-comparisons",
-        "harmless-base_test.jsonl.gz",
-        sha256="ebfaaed21162a4de120ae85366075b34425e2a6303fac59b99555002f7016f03",
-        source=ORIGIN,
+
+def _published(kind: Care, sha256: str = "") -> Published:
+    folder = f"{kind}-base"
+    return Published(
+        f"{kind}-comparisons",
+        f"{folder}/test.jsonl.gz",
+        sha256,
+        hub=("Anthropic/hh-rlhf", f"{folder}/", "test"),
+        source="https://huggingface.co/datasets/Anthropic/hh-rlhf",
         licence="MIT",
-    ),
+    )
+
+
+SETS: Mapping[Care, Published] = {
+    "helpful": _published("helpful"),
+    "harmless": _published("harmless", "ebfaaed21162a4de120ae85366075b34425e2a6303fac59b99555002f7016f03"),
 }
 
 

@@ -20,7 +20,7 @@ from pydantic import BaseModel, Field
 from cai_eval.contracts import Item, Kind, Metric, Policy, Published, Record, Sampling, Scorer, Source
 from cai_eval.data import Row, read
 from cai_eval.errors import UserError
-from cai_eval.feedback import LETTERS, Question, Verdict, chance, compare, preference, shown
+from cai_eval.feedback import LETTERS, MASS, Question, Verdict, chance, compare, mass, preference, shown
 from cai_eval.scoring import put_items, share_of_best
 
 COMPARISONS = Published(name="rule_comparisons", file="rule_comparisons.jsonl", source="a laboratory (--ladder lab)")
@@ -35,7 +35,7 @@ class Principles:
     """See the module."""
 
     name: ClassVar[str] = "principles"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     title: ClassVar[str] = "Comparisons by a stated rule, conflict pairs"
     data: ClassVar[tuple[Published, ...]] = (COMPARISONS,)
     accepts: ClassVar[frozenset[Kind]] = frozenset({"policy"})
@@ -55,6 +55,7 @@ class Principles:
             Metric("accuracy_one_order", "accuracy in one order of the answers", chance=0.5),
             Metric("p_right", "probability of the rule's answer", chance=0.5),
             Metric("flipped", "pairs whose verdict flips with the rule"),
+            MASS,
         ]
 
     def items(self, source: Source) -> list[Item]:
@@ -131,6 +132,7 @@ def record(item: Item, asked: Sequence[Question], verdicts: Sequence[Sequence[Ve
             "accuracy_one_order": share_of_best((as_shown, 1 - as_shown), right),
             "p_right": (first, 1 - first)[right],
             "flipped": float((first - 0.5) * (first_by_other - 0.5) < 0),
+            MASS.name: mass(verdicts[0]),
         },
         prompt=asked[0].orders[0].concluding(""),
         answer={1.0: answers[right], 0.0: answers[1 - right]}.get(accuracy, "(a tie)"),

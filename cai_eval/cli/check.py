@@ -17,7 +17,6 @@ from cai_eval.cli.options import order_options
 if TYPE_CHECKING:
     from cai_eval.study.gate.verdicts import Judgement
 
-LOG = 160  #: characters a line of a log, which has no edge of its own
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -27,10 +26,10 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--suite", help="Run this first, with the options below; instead of --run.")
 @order_options
 @click.option("--strict", is_flag=True, help="Exit with 1 also where a verdict is inconclusive.")
-@click.option("--junit", type=click.Path(path_type=Path, dir_okay=False), help="Write JUnit XML here.")
+@click.option("--junit", type=FILE, help="Write JUnit XML here.")
 @click.option(
     "--summary",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     help="Append markdown here, as to $GITHUB_STEP_SUMMARY.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of the table.")
@@ -89,14 +88,10 @@ def _ran(suite: str | None, asked: dict[str, Any]) -> Path:
 
 
 def _show(judgements: Sequence[Judgement], notes: Sequence[str]) -> None:
-    from rich.console import Console
-
-    from cai_eval.cli.display import NAMES, table_of
+    from cai_eval.cli.display import NAMES, output, table_of
     from cai_eval.study.gate import outputs
 
-    console = Console(highlight=False, markup=False, emoji=False)
-    if not console.is_terminal:
-        console.width = LOG
+    console = output()
     table = table_of("model", *NAMES, "verdict", "baseline", "this run", "loss", "p", "detectable", "flipped")
     for judgement in judgements:
         place = judgement.pair.place

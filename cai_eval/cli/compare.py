@@ -19,9 +19,7 @@ def command(runs: tuple[Path, ...], as_json: bool) -> None:
 
     A rung of another label is matched by its model, and the only rung of a run with the only one of another.
     """
-    from rich.console import Console
-
-    from cai_eval.cli.display import NAMES, table_of
+    from cai_eval.cli.display import NAMES, output, table_of
     from cai_eval.errors import UserError
     from cai_eval.study.compare import compare_runs
 
@@ -37,14 +35,15 @@ def command(runs: tuple[Path, ...], as_json: bool) -> None:
         *(["run"] if len(runs) > 2 else []), "model", *NAMES, "first", "this", "change", "p", "detectable", "items"
     )
     for row in frame.itertuples():
+        within = f" [{row.low:+.3f}, {row.high:+.3f}]" if isfinite(row.high) else ""
         table.add_row(
             *([row.run] if len(runs) > 2 else []),
             *(row.rung, row.benchmark, row.intervention, f"{row.before:.3f}", f"{row.after:.3f}"),
-            *(f"{row.change:+.3f} [{row.low:+.3f}, {row.high:+.3f}]", f"{row.p_adjusted:.2g}"),
+            *(f"{row.change:+.3f}{within}", f"{row.p_adjusted:.2g}"),
             f"{row.detectable:.3f}" if isfinite(row.detectable) else "–",
             f"{row.items}" if row.paired else "unpaired",
         )
-    console = Console(highlight=False, markup=False, emoji=False)
+    console = output()
     console.print(table)
     for note in comparison.notes[:SHOWN]:
         console.print(note, soft_wrap=True)

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
 
 
 def published() -> dict[str, Published]:
-    """Every data set that an installed benchmark declares, by name."""
+    """Every data set that an installed benchmark or trainer declares, by name."""
     from cai_eval import registry
 
-    benchmarks: list[Any] = [registry.load("benchmarks", name) for name in registry.names("benchmarks")]
-    return {data.name: data for benchmark in benchmarks for data in benchmark.data}
+    groups = ("benchmarks", "trainers")
+    plugins: list[Any] = [registry.load(group, name) for group in groups for name in registry.names(group)]
+    return {data.name: data for plugin in plugins for data in getattr(plugin, "data", ())}
 
 
 def _chosen(names: tuple[str, ...]) -> Iterator[Published]:
@@ -63,17 +64,17 @@ def verify(folder: Path, names: tuple[str, ...]) -> int:
 
     sources.PublishedSource(folder)
     wrong = 0
-    for data in _chosen(names):
-        path = sources.find(data, folder)
+    for part in (part for data in _chosen(names) for part in sources.parts(data)):
+        path = sources.find(part, folder)
         if path is None:
-            click.echo(f"{data.name}: {data.file} is not there")
+            click.echo(f"{part.name}: {part.file} is not there")
             wrong += bool(names)
             continue
         try:
-            sources.verify(data, path)
+            sources.verify(part, path)
         except UserError as error:
-            click.echo(f"{data.name}: {error}")
+            click.echo(f"{part.name}: {error}")
             wrong += 1
         else:
-            click.echo(f"{data.name}: {path.name} {'is as published' if data.sha256 else 'has no known checksum'}")
+            click.echo(f"{part.name}: {path.name} {'is as published' if part.sha256 else 'has no known checksum'}")
     return 1 if wrong else 0

@@ -50,6 +50,15 @@ def counted(number: int, thing: str) -> str:
 
 
 NAMES = ("benchmark", "intervention")
+LOG = 160  #: characters a line of a log, which has no edge of its own
+
+
+def output() -> Console:
+    """Standard output."""
+    console = Console(highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = LOG
+    return console
 
 
 def table_of(*columns: str) -> Table:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     "--data", type=click.Path(path_type=Path), help="Folder with the upstream data files, instead of the hub."
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of training and sampling.")
-@click.option("--device", help="cpu, cuda, cuda:1, mps; the best there is by default. Of what only answers.")
+@click.option("--device", help="cpu, cuda, cuda:1, mps; the best there is by default.")
 @click.option(
     "--out", type=click.Path(path_type=Path), default=Path("runs/trained"), show_default=True, help="Where it is kept."
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
@@ -12,13 +12,9 @@ from transformers.cache_utils import Cache, DynamicCache
 
 from .attention import SegmentStack, attending
 from .forward import predicting_at
-from .segments import SegmentBuffer
-from .shared import CHUNK
+from .prefill import Ids, KeysValues, prefill
 
-Ids = tuple[int, ...]
-KeysValues = dict[int, tuple[Tensor, Tensor]]  #: by layer
-
-PREFILL_TOKENS = 2048  #: padded tokens of prompts that go through the model at once
+MARGIN = 16  #: tokens at least that rows may grow by before their memory does
 
 
 class Decoder(Protocol):
@@ -28,8 +24,8 @@ class Decoder(Protocol):
         """How many texts can be admitted now."""
         ...
 
-    def admit(self, texts: Sequence[Ids]) -> None:
-        """Append rows that hold these texts, which may be empty."""
+    def admit(self, texts: Sequence[Ids]) -> int:
+        """Append rows that hold these texts, which may be empty; how many tokens went through the model."""
         ...
 
     def step(self, tokens: Tensor) -> Tensor:
@@ -42,28 +38,23 @@ class Decoder(Protocol):
 
 
 class SharedDecoder:
-    """Behind segments that all rows share; each row's own keys and values lie in memory set aside once.
+    """Behind segments that all rows share; a row holds its own keys and values only. rows: most at a time."""
 
-    rows: most at a time. tokens: most that a row will hold.
-    """
-
-    def __init__(self, model: Any, stack: SegmentStack, rows: int, tokens: int) -> None:
+    def __init__(self, model: Any, stack: SegmentStack, rows: int) -> None:
         self._model = model
         self._stack = stack
         self._rows = rows
-        self._cache = _RowCache(rows, tokens, model.device)
+        self._cache = _RowCache(model.device)
 
     def room(self) -> int:
         """Few free rows wait for more: texts are cheaper by the dozen, and equal ones are computed once."""
         free = self._rows - self._cache.rows
         return free if free * 4 >= self._rows else 0
 
-    def admit(self, texts: Sequence[Ids]) -> None:
-        for some in _fitting(texts):
-            unique = list(dict.fromkeys(some))
-            numbers = {text: number for number, text in enumerate(unique)}
-            kept = prefill(self._model, self._stack, unique)
-            self._cache.append([len(text) for text in some], kept, [numbers[text] for text in some])
+    def admit(self, texts: Sequence[Ids]) -> int:
+        kept, sent = prefill(self._model, self._stack, texts)
+        self._cache.append([len(text) for text in texts], kept)
+        return sent
 
     def step(self, tokens: Tensor) -> Tensor:
         lengths, mask = self._cache.grow()
@@ -82,30 +73,37 @@ class SharedDecoder:
 
 
 class _RowCache(Cache):  # type: ignore[misc]
-    """Keys and values of rows of different lengths, in tensors [rows, key-value heads, tokens, width] a layer."""
+    """Keys and values of rows of different lengths, in tensors [rows, key-value heads, tokens, width] a layer.
 
-    def __init__(self, rows: int, tokens: int, device: torch.device) -> None:
+    These have as many rows as there were when they last grew, and tokens to spare: memory that no row came to use
+    would be paid for, and attention is fastest where rows lie close together.
+    """
+
+    def __init__(self, device: torch.device) -> None:
         super().__init__(layers=[])
-        self.rows = 0
-        self._most = (rows, tokens)
-        self._lengths = torch.zeros(rows, dtype=torch.long, device=device)
+        self._lengths = torch.zeros(0, dtype=torch.long, device=device)
         self._span = 0
         self._held: KeysValues = {}
 
-    def append(self, lengths: Sequence[int], kept: KeysValues, which: Sequence[int]) -> None:
-        """Rows of these lengths, with the keys and values kept[layer][which], [..., heads, longest, width]."""
-        new = slice(self.rows, self.rows + len(lengths))
+    @property
+    def rows(self) -> int:
+        return len(self._lengths)
+
+    def append(self, lengths: Sequence[int], kept: KeysValues) -> None:
+        """Rows of these lengths, with their keys and values [rows, heads, longest, width]."""
+        before, rows = self.rows, self.rows + len(lengths)
         for layer, pair in kept.items():
-            for held, fresh in zip(self._layer(layer, *pair), pair, strict=True):
-                held[new, :, : fresh.shape[2]] = fresh[list(which)]
-        self._lengths[new] = torch.tensor(lengths, device=self._lengths.device)
-        self.rows += len(lengths)
+            longest = pair[0].shape[2]
+            for held, fresh in zip(self._layer(layer, pair, rows, longest), pair, strict=True):
+                held[before:rows, :, :longest] = fresh
+        self._span = max(self._span, *lengths)
+        self._lengths = torch.cat([self._lengths, torch.tensor(lengths, device=self._lengths.device)])
 
     def grow(self) -> tuple[Tensor, Tensor]:
         """Make each row longer by one. Returns the old lengths, and the mask [rows, 1, tokens] of the new."""
-        self._old = self._lengths[: self.rows].clone()
-        self._lengths[: self.rows] += 1
-        self._span = int(self._lengths[: self.rows].max())
+        self._old, self._lengths = self._lengths, self._lengths + 1
+        self._every = torch.arange(self.rows, device=self._old.device)
+        self._span = int(self._lengths.max())
         reach = torch.arange(self._span, device=self._old.device)
         return self._old, reach <= self._old[:, None, None]
 
@@ -113,72 +111,38 @@ class _RowCache(Cache):  # type: ignore[misc]
         self, key_states: Tensor, value_states: Tensor, layer_idx: int, *args: Any, **kwargs: Any
     ) -> tuple[Tensor, Tensor]:
         """Put one token's keys and values [rows, heads, 1, width] at the end of each row."""
-        keys, values = self._layer(layer_idx, key_states, value_states)
-        every = torch.arange(self.rows, device=self._old.device)
-        keys[every, :, self._old] = key_states[:, :, 0]
-        values[every, :, self._old] = value_states[:, :, 0]
+        keys, values = self._layer(layer_idx, (key_states, value_states), self.rows, self._span)
+        keys[self._every, :, self._old] = key_states[:, :, 0]
+        values[self._every, :, self._old] = value_states[:, :, 0]
         return keys[: self.rows, :, : self._span], values[: self.rows, :, : self._span]
 
     def keep(self, order: Sequence[int]) -> None:
         """Row i becomes what row order[i] was; a row that stays where it is costs nothing."""
         moves = [(i, old) for i, old in enumerate(order) if i != old]
-        self.rows = len(order)
         if moves:
             to, of = torch.tensor(moves, device=self._lengths.device).T
             self._lengths[to] = self._lengths[of]
             for pair in self._held.values():
                 for held in pair:
                     held[to, :, : self._span] = held[of, :, : self._span]
+        self._lengths = self._lengths[: len(order)]
 
     def get_seq_length(self, layer_idx: int = 0) -> int:
         return self._span
 
-    def _layer(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        if layer not in self._held:
-            rows, tokens = self._most
-            self._held[layer] = (
-                keys.new_zeros(rows, keys.shape[1], tokens, keys.shape[3]),
-                values.new_zeros(rows, values.shape[1], tokens, values.shape[3]),
-            )
+    def _layer(self, layer: int, like: tuple[Tensor, Tensor], rows: int, tokens: int) -> tuple[Tensor, Tensor]:
+        """Where the layer's keys and values lie, moved to a larger place if there is no room for so many."""
+        held = self._held.get(layer)
+        if held is None or held[0].shape[0] < rows or held[0].shape[2] < tokens:
+            tokens = max(tokens, self._span)
+            room = tokens + max(MARGIN, tokens // 2)
+            keys, values = (one.new_zeros(rows, one.shape[1], room, one.shape[3]) for one in like)
+            if held is not None:
+                filled = min(self._span, held[0].shape[2])
+                for new, old in zip((keys, values), held, strict=True):
+                    new[: self.rows, :, :filled] = old[: self.rows, :, :filled]
+            self._held[layer] = keys, values
         return self._held[layer]
-
-
-def prefill(model: Any, stack: SegmentStack, texts: Sequence[Ids]) -> KeysValues:
-    """Keys and values of texts behind the stack, [texts, heads, longest, width] for each layer; {} for empty texts.
-
-    Padded on the right with their own last token: pads come after all else, so no text sees them.
-    """
-    kept: KeysValues = {}
-    longest = max(map(len, texts))
-    if longest:
-        rows = [text + (text[-1:] or (0,)) * (longest - len(text)) for text in texts]
-        ids = torch.tensor(rows, device=model.device)
-        positions = (stack.length + torch.arange(longest, device=model.device)).expand(len(texts), -1)
-        mask = torch.ones(longest, longest, dtype=torch.bool, device=model.device).tril().expand(len(texts), -1, -1)
-        nowhere = torch.empty(0, dtype=torch.long, device=model.device)
-        with attending(model, stack, mask, kept), predicting_at(model, nowhere):
-            model(input_ids=ids, position_ids=positions, use_cache=False)
-    return kept
-
-
-def share(model: Any, stack: SegmentStack, ids: Ids) -> SegmentStack:
-    """The stack with a segment of these ids behind it, filled in chunks so that memory stays bounded."""
-    buffer = SegmentBuffer(ids)
-    for start in range(0, len(ids), CHUNK):
-        behind = stack.push(buffer.segment()) if start else stack
-        buffer.append(prefill(model, behind, [ids[start : start + CHUNK]]))
-    return stack.push(buffer.segment())
-
-
-def _fitting(texts: Sequence[Ids]) -> Iterator[Sequence[Ids]]:
-    """Consecutive texts, as many at a time as may go through the model at once."""
-    some: list[Ids] = []
-    for text in texts:
-        if some and (len(some) + 1) * max(len(text), *map(len, some)) > PREFILL_TOKENS:
-            yield some
-            some = []
-        some.append(text)
-    yield some
 
 
 class PlainDecoder:
@@ -197,7 +161,7 @@ class PlainDecoder:
     def room(self) -> int:
         return 0 if len(self._seen) else self._rows
 
-    def admit(self, texts: Sequence[Ids]) -> None:
+    def admit(self, texts: Sequence[Ids]) -> int:
         self._cache = DynamicCache(config=self._model.config)
         whole = [self._prefix + text for text in texts]
         longest = max(map(len, whole))
@@ -212,6 +176,7 @@ class PlainDecoder:
             nowhere = torch.empty(0, dtype=torch.long, device=device)
             with predicting_at(self._model, nowhere):
                 self._forward(ids)
+        return self._seen.numel()
 
     def step(self, tokens: Tensor) -> Tensor:
         self._seen = torch.nn.functional.pad(self._seen, (0, 1), value=1)

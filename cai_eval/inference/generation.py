@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from cai_eval.contracts import Sample, Sampling
 
 from .attention import installed
-from .decoding import Decoder, Ids, PlainDecoder, SharedDecoder, share
+from .decoding import Decoder, PlainDecoder, SharedDecoder
 from .forward import out_of_memory
+from .prefill import Ids, share
 from .sampling import draw, uniforms
 from .trie import SEGMENT_TOKENS
 
@@ -110,9 +111,8 @@ class _Generation:
         while waiting or active:
             new = [waiting.popleft() for _ in range(min(decoder.room(), len(waiting)))]
             if new:
-                decoder.admit([row.ids[shared:-1] for row in new])
+                self._engine.usage.sent += decoder.admit([row.ids[shared:-1] for row in new])
                 active += new
-                self._engine.usage.sent += sum(len(row.ids) - 1 - shared for row in new)
             self._step(decoder, active)
             going = []
             for place, row in enumerate(active):
@@ -136,8 +136,7 @@ class _Generation:
         common = common_run([row.ids[:-1] for row in rows])
         shared = len(common) if len(common) >= SEGMENT_TOKENS else 0
         stack = self._engine.segments(head)
-        tokens = longest - shared + self._sampling.max_tokens
-        return SharedDecoder(model, share(model, stack, common) if shared else stack, most, tokens), shared
+        return SharedDecoder(model, share(model, stack, common) if shared else stack, most), shared
 
     def _step(self, decoder: Decoder, active: Sequence[_Row]) -> None:
         """Draw one token for each row."""

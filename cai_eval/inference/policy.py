@@ -13,7 +13,7 @@ from cai_eval.inference.store import Key, ResponseStore, Scope
 if TYPE_CHECKING:
     from cai_eval.inference.logprobs import Engine
 
-NUMERICS = 1  #: raised whenever the arithmetic of inference changes: answers stored before no longer count
+NUMERICS = 2  #: raised whenever the arithmetic of inference changes: answers stored before no longer count
 
 
 class LanguageModelPolicy:

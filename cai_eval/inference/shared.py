@@ -114,13 +114,10 @@ class SharedScorer:
 
     def _rows(self, stack: SegmentStack, answers: _Answers, batch: Sequence[_Job]) -> None:
         """One batch of rows behind `stack`."""
-        longest = max(map(_tokens, batch))
-        ids, depths, ends = np.stack([_padded(job.row, longest) for job in batch], 1)
+        ids, depths, mask = packed([job.row for job in batch], self.model.device)
+        longest = ids.shape[1]
         wanted = np.concatenate([job.wanted + np.array([0, i * longest, 0]) for i, job in enumerate(batch)])
         points, which = np.unique(wanted[:, 1], return_inverse=True)
-        order = torch.arange(longest, device=self.model.device)
-        until = torch.from_numpy(ends).to(self.model.device)
-        mask = (order <= order[:, None]) & (order[:, None] < until[:, None, :])
         logits = self._forward(ids, stack.length + depths, mask, points, stack)
         answers.fill(wanted[:, 0], score(logits, which, wanted[:, 2]))
 
@@ -144,6 +141,15 @@ class SharedScorer:
         self.usage.sent += ids.size
         logits: Tensor = output.logits[0]
         return logits
+
+
+def packed(rows: Sequence[Row], device: torch.device) -> tuple[Ints, Ints, Tensor]:
+    """ids and depths [rows, longest], and the mask [rows, longest, longest] of what each token sees."""
+    longest = max(len(row.ids) for row in rows)
+    ids, depths, ends = np.stack([_padded(row, longest) for row in rows], 1)
+    order = torch.arange(longest, device=device)
+    until = torch.from_numpy(ends).to(device)
+    return ids, depths, (order <= order[:, None]) & (order[:, None] < until[:, None, :])
 
 
 def _padded(row: Row, length: int) -> Ints:

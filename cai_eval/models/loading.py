@@ -6,6 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from cai_eval.errors import UserError
@@ -18,11 +19,13 @@ if TYPE_CHECKING:
 DTYPES = ("float32", "bfloat16", "float16")
 CONTEXT_KEYS = ("max_position_embeddings", "n_positions", "max_seq_len", "seq_length", "n_ctx")
 
+_default: ContextVar[str | None] = ContextVar("default device", default=None)
+
 
 def load_model(model: str, *, device: str | None = None, dtype: str | None = None) -> PreTrainedModel:
     """A causal language model in evaluation mode.
 
-    device: "cuda", "cuda:1", "mps", "cpu"; the best there is where None.
+    device: "cuda", "cuda:1", "mps", "cpu"; where None, that of `default_device`, else the best there is.
     dtype: one of `DTYPES`; on CUDA bfloat16 where the hardware has it, else float16; elsewhere float32.
     Raises UserError: what `model_files` refuses, an unknown architecture, weights that do not match the
     configuration, a device that is not there or too small.
@@ -105,12 +108,23 @@ def context_length(config: PretrainedConfig) -> int:
     raise UserError(f"the {config.model_type!r} configuration states no context length: add max_position_embeddings.")
 
 
+@contextmanager
+def default_device(name: str | None) -> Iterator[None]:
+    """What is loaded meanwhile without a device of its own lies on this one. Raises UserError as `choose_device`."""
+    token = _default.set(str(choose_device(name)))
+    try:
+        yield
+    finally:
+        _default.reset(token)
+
+
 def choose_device(name: str | None) -> torch.device:
-    """The device of that name, or the best there is. Raises UserError where it is not there."""
+    """The device of that name, else of `default_device`, else the best there is. Raises UserError where it is none."""
     import torch
 
     if name is None:
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        best = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        name = _default.get() or best
     try:
         device = torch.device(name)
         torch.empty(1, device=device)

@@ -67,10 +67,8 @@ def against_size(
         if len(known):
             end = x[known[-1]], y[known[-1]]
             ends.append(lettering.EndLabel(*end, label, looks[name].colour, style.curve_id(name)))
-    if len({f"{y:.3g}" for _, y in ideals.values()}) == 1:
-        ends.append(lettering.EndLabel(*ideals.popitem()[1], IDEAL, style.colour("quiet")))
-    else:
-        ends += [lettering.EndLabel(*end, IDEAL, looks[name].colour) for name, end in ideals.items()]
+    for colour, end in _apart(ideals, looks):
+        ends.append(lettering.EndLabel(*end, IDEAL, colour))
     ax.autoscale_view(scalex=False)
     if limits is not None:
         ax.set_ylim(*limits)
@@ -79,6 +77,19 @@ def against_size(
         ax.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         ax.set_yticks([], minor=True)
     lettering.label_ends(ax, ends)
+
+
+def _apart(
+    ends: Mapping[str, tuple[float, float]], looks: Mapping[str, style.Series]
+) -> list[tuple[str, tuple[float, float]]]:
+    """Colour and place of each different end; one that several curves share is in nobody's colour."""
+    places: dict[str, list[str]] = {}
+    for name, (_, y) in ends.items():
+        places.setdefault(f"{y:.3g}", []).append(name)
+    return [
+        (looks[names[0]].colour if len(names) == 1 else style.colour("quiet"), ends[names[0]])
+        for names in places.values()
+    ]
 
 
 def curve_labels(frame: pd.DataFrame, titles: Mapping[str, str]) -> dict[str, str]:

@@ -17,12 +17,13 @@ def extent(results: Results) -> str:
     cells = results.cells
     if cells.empty:
         return "<p>Nothing was measured.</p>"
+    recorded = cells["items"][cells.index.isin(results.records["cell"].unique())]  # of others only means are known
     ends = [style.size_label(size) for size in (cells["parameters"].min(), cells["parameters"].max())]
     parts = [
         f"{_count(cells['model'].nunique(), 'model')} ({' to '.join(dict.fromkeys(ends))} non-embedding parameters)",
         _count(cells["intervention"].nunique(), "intervention"),
         _count(cells["benchmark"].nunique(), "benchmark"),
-        _count(int(cells["items"].sum()), "record"),
+        _count(int(recorded.sum()), "record"),
     ]
     return f'<p class="quiet">{", ".join(parts)}.</p>'
 
@@ -38,6 +39,24 @@ def laboratory(results: Results) -> str:
     return (
         f'<p class="banner"><b>{html.text(results.laboratory[:1].upper() + results.laboratory[1:])}.</b> '
         "The page tests the method and says nothing of other models.</p>"
+    )
+
+
+def trainings(results: Results) -> str:
+    """Where something was trained once at each size, that nobody knows how another training would have come out."""
+    runs: dict[str, dict[int, set[tuple[str, int]]]] = {}
+    for made in results.trained:
+        if made.kind != "dataset":
+            sizes = runs.setdefault(made.intervention, {})
+            sizes.setdefault(made.parameters, set()).add((made.rung, made.seed))
+    once = [name for name, sizes in runs.items() if all(len(each) == 1 for each in sizes.values())]
+    if not once:
+        return ""
+    titles = [results.interventions.get(name, name) for name in once]
+    which = "everything" if len(once) == len(runs) else ", ".join(titles)
+    return (
+        f"<p><b>Training-seed variance not measured</b> ({html.text(which)}: one training at each size). These "
+        "intervals speak of these weights, not of the method.</p>"
     )
 
 

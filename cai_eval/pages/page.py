@@ -85,12 +85,13 @@ def _is_report(path: Path) -> bool:
 
 
 def _sections(results: Results, drawn: Drawn, parts: Parts, provenance: Mapping[str, Any]) -> dict[str, str]:
-    """Heading → content."""
+    """Heading → content; a report that has nothing to draw has no section."""
     sections = {"What it bought and what it cost": headline.headline(results)}
     for name, made in drawn:
         figures = "".join(parts.figure(part) for part in made if isinstance(part, Figure))
         tables = "".join(parts.table(part) for part in made if isinstance(part, Table))
-        sections[name] = f'<div class="figures">{figures}</div>{tables}'
+        if made:
+            sections[name] = f'<div class="figures">{figures}</div>{tables}'
     sections[ITEMS] = _asset("items.html")
     sections[missing.TITLE] = missing.missing(results, missing.said(provenance))
     rest = {key: value for key, value in provenance.items() if key not in missing.KEYS}
@@ -130,7 +131,7 @@ def _page(
         title=html.text(suite.get("title") or "What alignment bought, and what it cost"),
         style=f"{output.font_face()}{_colours()}{_asset('page.css')}",
         summary=f"<p>{html.text(suite.get('description', ''))}</p>{headline.extent(results)}"
-        f"{missing.pointer(missing.said(provenance))}{headline.laboratory(results)}",
+        f"{missing.pointer(missing.said(provenance))}{headline.trainings(results)}{headline.laboratory(results)}",
         links="".join(f'<a href="#section-{slug(name)}">{html.text(name)}</a>' for name in sections),
         body="".join(
             f'<section id="section-{slug(name)}"><h2>{html.text(name)}</h2>{content}</section>'

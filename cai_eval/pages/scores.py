@@ -121,7 +121,7 @@ def scores(results: Results, benchmark: str, metric: Metric, level: float = LEVE
     """One row for each point and category ("" for the whole benchmark).
 
     Columns: SCORE_COLUMNS; value, low, high, chance and ideal as displayed. ideal: what an ideal observer scores on the
-    same items, NaN where nobody knows.
+    same items, NaN where nobody knows. clusters: 0 where only a mean and its standard error are known.
     """
     data = item_scores(results, benchmark, metric.name)
     ideal = item_scores(results, benchmark, IDEAL) if metric.primary else None
@@ -173,7 +173,7 @@ def _without_items(results: Results, benchmark: str, metric: Metric, level: floa
             "chance": metric.chance if isinstance(metric.chance, float) else np.nan,
             "ideal": np.nan,
             "items": cell["items"],
-            "clusters": cell["items"],
+            "clusters": 0,
         }
 
 

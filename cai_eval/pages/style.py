@@ -171,7 +171,7 @@ def size_axis(ax: Axes, sizes: Sequence[float], others: Sequence[float] = ()) ->
     if not named:
         return
     first, last = min([*named, *others]), max([*named, *others])
-    margin = 1.5 if first == last else (last / first) ** 0.05
+    margin = 1.5 if first == last else (last / first) ** 0.07
     ax.set_xscale("log")
     ax.set_xlim(first / margin, last * margin)
 

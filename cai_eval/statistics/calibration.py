@@ -92,12 +92,11 @@ def rms(p: ArrayLike, c: ArrayLike, count: int = BINS) -> float:
 def mean_square(p: ArrayLike, c: ArrayLike, count: int = BINS) -> float:
     """The square of `rms` without its bias (Kumar et al. 2019, §5): below 0 for a calibrated forecaster half the time.
 
-    Raises ValueError where a bin would hold a single item.
+    NaN where a bin holds a single item.
     """
-    forecasts, outcomes = pairs(p, c)
-    binned = bins(forecasts, outcomes, count)
+    binned = bins(p, c, count)
     if binned.items.min() < 2:
-        raise ValueError(f"{forecasts.size} items are too few for {count} bins of at least two")
+        return float("nan")
     noise = binned.outcome * (1 - binned.outcome) / (binned.items - 1)
     return float(((binned.outcome - binned.forecast) ** 2 - noise).mean())
 

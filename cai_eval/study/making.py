@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from cai_eval import registry
 from cai_eval.contracts import Artefact, PolicySpec, Source
 from cai_eval.errors import UserError
+from cai_eval.models.loading import default_device
 from cai_eval.study.graph import Node, describe
 from cai_eval.study.store import RunDirectory
 from cai_eval.study.workshop import Models, NodeWorkshop
@@ -19,7 +20,10 @@ class NotMade(Exception):  # noqa: N818 - reads as what happened
 
 @dataclass
 class Maker:
-    """Makes what is not in the directory yet, each node once. report: (node, done, total, note) while it is made."""
+    """Makes what is not in the directory yet, each node once, on the models' device.
+
+    report: (node, done, total, note) while one is made.
+    """
 
     directory: RunDirectory
     models: Models
@@ -52,7 +56,8 @@ class Maker:
         folder = self.directory.artefact_directory(node.hash)
         workshop = NodeWorkshop(folder, node.seed, self.source, self.models, lambda *done: self.report(node, *done))
         try:
-            made: Artefact = trainer.run(inputs, workshop)
+            with default_device(self.models.device):
+                made: Artefact = trainer.run(inputs, workshop)
         except UserError as error:
             raise NotMade(str(error)) from error
         _refuse_borrowed_fingerprints(made, inputs.values())

@@ -65,8 +65,12 @@ def prepare(
 
     if order.models and order.ladder:
         raise UserError("--models takes the place of a ladder: give one of the two.")
-    suite = load_suite(order.suite, order.scale).extended(order.interventions or (), order.benchmarks or ())
-    ladder = ladders.from_models(order.models) if order.models else ladders.load_ladder(order.ladder or suite.ladder)
+    wanted = ladders.from_models(order.models) if order.models else None
+    if order.ladder:
+        wanted = ladders.load_ladder(order.ladder)
+    suite = load_suite(order.suite, order.scale, published=wanted is not None and wanted.source == "published")
+    suite = suite.extended(order.interventions or (), order.benchmarks or ())
+    ladder = wanted or ladders.load_ladder(suite.ladder)
     laboratory = lab.find(ladder.source) if ladder.source != "published" else None
     if laboratory and order.data:
         raise UserError(

@@ -60,7 +60,8 @@ class Suite(Part):
     models are asked unless all are wanted: there it is a demonstration, and has plenty of items. gate: thresholds of a
     benchmark that the default ones do not suit. rungs: of the suite's own ladder, by label; all by default.
 
-    A suite file may also hold `scales`: name → what of the file is otherwise at that scale (`load_suite`).
+    A suite file may also hold `scales`: name → what of the file is otherwise at that scale; and `published`: what is
+    otherwise for models that read published data, where the suite is made for a laboratory (`load_suite`).
     """
 
     name: str
@@ -174,8 +175,8 @@ def suite_path(name: str) -> Path:
     return Path(str(files("cai_eval.suites") / f"{name}.yaml"))
 
 
-def load_suite(name_or_path: str, scale: str | None = None) -> Suite:
-    """A shipped suite by name, or a user's own file; at one of its scales. Raises UserError."""
+def load_suite(name_or_path: str, scale: str | None = None, *, published: bool = False) -> Suite:
+    """A shipped suite by name, or a user's own file; at one of its scales, for published data. Raises UserError."""
     path = Path(name_or_path)
     if name_or_path not in names():
         if path.suffix not in {".yaml", ".yml"}:
@@ -184,31 +185,42 @@ def load_suite(name_or_path: str, scale: str | None = None) -> Suite:
             raise UserError(f"suite file {name_or_path!r} does not exist: check the path.")
     else:
         path = suite_path(name_or_path)
-    data, where = _scaled(*parse_yaml(path), scale)
+    data, where = _changed(*parse_yaml(path), scale, published)
     suite = validate(Suite, data, where)
     suite.validate_plugins(where)
     return suite
 
 
-def _scaled(data: Any, where: Where, scale: str | None) -> tuple[Any, Where]:
-    """What a suite file says at a scale, which is blamed for what it changed."""
+def _changed(data: Any, where: Where, scale: str | None, published: bool) -> tuple[Any, Where]:
+    """What a suite file says at a scale and of published data; each is blamed for what it changed."""
     if not isinstance(data, Mapping):
         return data, where
     scales = validate(dict[str, dict[str, Any]], data.get("scales") or {}, lambda key: where(("scales", *key)))
-    plain = {key: value for key, value in data.items() if key != "scales"}
-    if scale is None:
-        return plain, where
-    if scale not in scales:
+    own = validate(dict[str, Any], data.get("published") or {}, lambda key: where(("published", *key)))
+    if scale is not None and scale not in scales:
         raise unknown("scale", scale, scales) if scales else UserError("this suite has no scales: leave --scale out.")
-    changes = scales[scale]
-    return _merged(plain, changes), lambda key: where(("scales", scale, *key) if _holds(changes, key) else key)
+    changes: list[tuple[Location, Mapping[str, Any]]] = []
+    if scale is not None:
+        changes.append((("scales", scale), scales[scale]))
+    if published:
+        changes.append((("published",), own))
+    changed: Any = {key: value for key, value in data.items() if key not in {"scales", "published"}}
+    for _, change in changes:
+        changed = _merged(changed, change)
+
+    def blamed(key: Location) -> str:
+        return where(next(((*place, *key) for place, change in reversed(changes) if _holds(change, key)), key))
+
+    return changed, blamed
 
 
 def _merged(value: Any, change: Any) -> Any:
-    """Mappings are merged key by key; anything else takes the place of what was there."""
+    """Mappings are merged key by key, and `KEY: null` takes a key away; anything else takes the place of what was."""
     if not (isinstance(value, Mapping) and isinstance(change, Mapping)):
         return change
-    return {**value, **{key: _merged(value.get(key), inner) for key, inner in change.items()}}
+    taken = {key for key, inner in change.items() if inner is None}
+    keys = [key for key in {**value, **change} if key not in taken]
+    return {key: _merged(value.get(key), change[key]) if key in change else value[key] for key in keys}
 
 
 def _holds(data: Any, key: Location) -> bool:

@@ -57,6 +57,9 @@ def prepare(order: Order, models: Models, progress: Callable[[str], None]) -> tu
         if slot not in trainer.inputs:
             raise unknown("input", slot, trainer.inputs)
     files = {slot: given for slot, given in order.inputs.items() if Path(given).is_file()}
+    for slot, given in order.inputs.items():
+        if slot not in files and given.endswith((".json", ".jsonl")):
+            raise UserError(f"there is no file {given!r} for the input {slot!r}: check the path.")
     inputs = {slot: f"file for {slot}" if slot in files else given for slot, given in order.inputs.items()}
     suite = Suite.model_construct(
         interventions={

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cai_eval.contracts import Artefact, DatasetSpec, Policy, PolicySpec, Scorer, ScorerSpec, Source
+from cai_eval.errors import UserError
 
 if TYPE_CHECKING:
     from cai_eval.inference.forward import Usage
@@ -116,9 +117,14 @@ class NodeWorkshop:
         return self.models.scorer(spec)
 
     def rows(self, spec: DatasetSpec) -> Iterator[dict[str, Any]]:
-        with open(spec.path, encoding="utf-8") as handle:
-            for line in handle:
-                yield json.loads(line)
+        """Blank lines are passed over. Raises UserError, naming the line, for what is not JSON in UTF-8."""
+        with open(spec.path, "rb") as handle:
+            for number, line in enumerate(handle, 1):
+                if line.strip():
+                    try:
+                        yield json.loads(line)
+                    except ValueError as error:
+                        raise UserError(f"{spec.path}, line {number}: not JSON ({error}); correct the line.") from error
 
     def progress(self, done: float, total: float, note: str = "") -> None:
         self.report(done, total, note)

@@ -17,7 +17,7 @@ from cai_eval.errors import UserError
 #: (logits in float32 at least [n, vocabulary], the same slice of each target [n, ...]) → the sum of n losses, nats
 SliceLoss = Callable[..., Tensor]
 
-LOGITS = 1 << 20  #: logits in a slice, in elements: they stay in a processor's caches, and in its allocator's pools
+SLICE = 256  #: tokens: of a small vocabulary they stay in caches, of a large one they are worth reading the head for
 
 
 def hidden_states(model: Any, input_ids: Tensor, **inputs: Any) -> Tensor:
@@ -47,8 +47,7 @@ def hidden_states(model: Any, input_ids: Tensor, **inputs: Any) -> Tensor:
 
 def sliced(loss: SliceLoss, head: Any, hidden: Tensor, *targets: Tensor) -> Tensor:
     """The sum of `loss` over the tokens of `hidden` [tokens, width] and their targets [tokens, ...]."""
-    size = max(1, LOGITS // int(head.weight.shape[0]))
-    slices = list(zip(*(torch.split(t, size) for t in (hidden, *targets)), strict=True))
+    slices = list(zip(*(torch.split(t, SLICE) for t in (hidden, *targets)), strict=True))
     if not torch.is_grad_enabled():
         return sum(
             (_value(loss, head, *tensors) for tensors in slices), hidden.new_zeros((), dtype=_accumulator(hidden))

@@ -7,17 +7,21 @@ labels are made in shards, one after the other, so that one model is in use at a
 from __future__ import annotations
 
 import json
+import warnings
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from statistics import fmean, median
 
 from cai_eval.contracts import JSON, DatasetSpec, Policy, PolicySpec, Sampling, Workshop
 from cai_eval.dialogue import STOPS, exchange
 from cai_eval.errors import UserError
+from cai_eval.feedback import MASS, unlettered
 
 from .prompts import Prompt, is_one_turn
 from .shards import make_dataset
 
+LABELS = "labels.json"  #: beside the rows, what became of the pairs
 SHARD = 64  #: pairs that a kill can lose
 COLLAPSED = 0.5  #: share of pairs with two equal answers above which a sampler counts as collapsed
 
@@ -88,19 +92,31 @@ def label_pairs(
 def report(workshop: Workshop, made: DatasetSpec, pairs: int, dropped: Mapping[str, int]) -> DatasetSpec:
     """Say what became of so many pairs, and keep it in `labels.json`. Raises UserError where no row was made.
 
-    dropped: why → how many. The rows are counted by who labelled them: people, a model or an oracle.
+    dropped: why → how many. The rows are counted by who labelled them: people, a model or an oracle. Warns where the
+    sampler has collapsed, and where a model labelled by letters that it does not expect.
     """
-    dropped = +Counter(dropped)
-    by = Counter(str(row["by"]) for row in workshop.rows(made))
+    dropped, rows = +Counter(dropped), list(workshop.rows(made))
+    letters = [row[MASS.name] for row in rows if MASS.name in row]
     collapsed = dropped[SAME] > COLLAPSED * pairs
-    summary = {"pairs": pairs, "rows": made.rows, "by": by, "dropped": dropped, "collapsed": collapsed}
-    (workshop.directory / "labels.json").write_text(json.dumps(summary) + "\n", encoding="utf-8")
+    summary = {
+        "pairs": pairs,
+        "rows": made.rows,
+        "by": Counter(str(row["by"]) for row in rows),
+        "dropped": dropped,
+        "collapsed": collapsed,
+        **({MASS.name: {"mean": fmean(letters), "median": median(letters)}} if letters else {}),
+    }
+    (workshop.directory / LABELS).write_text(json.dumps(summary) + "\n", encoding="utf-8")
     said = "; ".join(f"{count:,} of {pairs:,} pairs dropped: {why}" for why, count in sorted(dropped.items()))
     if not made.rows:
         raise UserError(
             f"no pair of answers has a label ({said or 'there was none'}): choose another sampler or prompts."
         )
-    workshop.progress(1, 1, f"the sampler has collapsed to one answer a prompt; {said}" if collapsed else said)
+    problems = ["the sampler has collapsed to one answer a prompt"] if collapsed else []
+    problems += [told] if letters and (told := unlettered(letters, "the feedback model")) else []
+    for problem in problems:
+        warnings.warn(problem, stacklevel=2)
+    workshop.progress(1, 1, "; ".join([*problems, said] if said else problems))
     return made
 
 

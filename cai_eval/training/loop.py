@@ -99,12 +99,12 @@ def train(
     log = Log(path, start) if ranks.main else None
 
     def diverged(step: int) -> UserError:
+        kept = ""
         if log:
             checkpoints.forget(step - max(1, guard.strained))
-        return UserError(
-            f"the training diverged at step {step}: lower the learning rate; the last good checkpoint is in "
-            f"{checkpoints.directory}."
-        )
+            if checkpoints.load(device):
+                kept = f"; the last good checkpoint is in {checkpoints.directory}"
+        return UserError(f"the training diverged at step {step}: lower the learning rate{kept}.")
 
     def visit(step: int) -> None:
         """What is due when `step` steps are done."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from cai_eval.errors import UserError
+from cai_eval.models.loading import quiet
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -21,6 +22,11 @@ class LoRA:
     alpha: int = 32
 
 
+def of_rank(rank: int) -> LoRA | None:
+    """Adapters whose output is scaled by 2; None for rank 0, which trains all weights."""
+    return LoRA(rank, 2 * rank) if rank else None
+
+
 def add_adapters(model: PreTrainedModel, lora: LoRA, seed: int) -> Any:
     """The model with adapters, which alone are trainable; until trained it computes what it did.
 
@@ -31,7 +37,7 @@ def add_adapters(model: PreTrainedModel, lora: LoRA, seed: int) -> Any:
     except ImportError:
         raise UserError("LoRA needs the library peft: pip install 'cai-eval[lora]'.") from None
     config = LoraConfig(r=lora.rank, lora_alpha=lora.alpha, target_modules="all-linear", task_type="CAUSAL_LM")
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), quiet():
         torch.manual_seed(seed)
         return get_peft_model(model, config)
 

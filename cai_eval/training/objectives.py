@@ -41,12 +41,34 @@ def top_k_kl(logits: Tensor, indices: Tensor, teacher: Tensor, tail: Tensor) -> 
     indices: of those tokens [tokens, k]. teacher: their log-probabilities [tokens, k]. tail: the log of the mass of the
     rest [tokens], −inf for none. Never more than the full KL, for pooling outcomes loses information.
     """
-    # of all that is as wide as the vocabulary, one sum: the rest's; the others follow from it
-    chosen, rest = logits.gather(-1, indices), logits.scatter(-1, indices, -torch.inf).logsumexp(-1)
-    total = torch.logaddexp(chosen.logsumexp(-1), rest)
-    top = teacher.exp() * (teacher - chosen + total[:, None])
-    bucket = torch.where(tail > -torch.inf, tail.exp() * (tail - rest + total), 0.0)
-    return top.sum() + bucket.sum()
+    loss: Tensor = _TopK.apply(logits, indices, teacher, tail)  # type: ignore[no-untyped-call]
+    return loss
+
+
+class _TopK(torch.autograd.Function):
+    """`top_k_kl` and its gradient, student − teacher in each bucket; a token of the rest has its share of the bucket's.
+
+    Left to autograd, several more tensors as wide as the vocabulary would be made on the way back.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, indices: Tensor, teacher: Tensor, tail: Tensor) -> Tensor:
+        others = logits.scatter(-1, indices, -torch.inf)
+        chosen, rest = logits.gather(-1, indices), others.logsumexp(-1)
+        total = torch.logaddexp(chosen.logsumexp(-1), rest)
+        likely, unlikely = teacher.exp(), tail.exp()
+        mass = likely.sum(-1) + unlikely
+        gradient = others.softmax(-1).mul_((mass * (rest - total).exp() - unlikely)[:, None])
+        gradient.scatter_(-1, indices, mass[:, None] * (chosen - total[:, None]).exp() - likely)
+        ctx.save_for_backward(gradient)
+        top = likely * (teacher - chosen + total[:, None])
+        bucket = torch.where(tail > -torch.inf, unlikely * (tail - rest + total), 0.0)
+        return top.sum() + bucket.sum()
+
+    @staticmethod
+    def backward(ctx: Any, scale: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * scale, None, None, None
 
 
 # ---------------------------------------------------------------------------------------------------

@@ -57,6 +57,7 @@ def train_policy(
 def save_model(model: Any, tokenizer: Any, place: Path) -> None:
     """A directory that `from_pretrained` takes, whole or not at all."""
     unfinished = place.with_name("unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)  # a kill leaves temporary files, which nobody wants in a model
     with quiet():
         model.save_pretrained(unfinished)
         tokenizer.save_pretrained(unfinished)

@@ -17,7 +17,7 @@ from cai_eval.inference.encoding import Encoder, Ids
 from cai_eval.inference.logprobs import Engine
 
 from .data import pad
-from .heads import LOGITS, hidden_states
+from .heads import SLICE, hidden_states
 
 BATCH_TOKENS = 4096  #: padded tokens that go through the teacher at once
 MARGIN = 8  #: tokens that a prefix must leave free at least
@@ -119,10 +119,8 @@ class Teacher:
     @torch.no_grad()
     def top(self, passages: Sequence[Passage], k: int) -> Distribution:
         """Its predictions of the targets of the passages, never all logits at once."""
-        size = max(1, LOGITS // int(self.head.weight.shape[0]))
-        parts = [
-            _top(self.head(part)[:, : self._vocabulary].float(), k) for part in torch.split(self.hidden(passages), size)
-        ]
+        hidden = torch.split(self.hidden(passages), SLICE)
+        parts = [_top(self.head(part)[:, : self._vocabulary].float(), k) for part in hidden]
         return Distribution(*(torch.cat(columns).cpu() for columns in zip(*parts, strict=True)))
 
 

@@ -8,13 +8,13 @@ start).
 """
 
 import os
-import random
 import signal
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from dying import run
 
 from cai_eval.contracts import PolicySpec, ScorerSpec
 from cai_eval.models.fingerprint import fingerprint
@@ -86,27 +86,5 @@ def die_learning() -> None:
 PLACES = {"scoring": die_scoring, "learning": die_learning, "anywhere": lambda: None}
 
 
-def killed(folder: Path, place: str) -> None:
-    """One fork, killed at the place; one that ended before its kill must have ended well."""
-    pid = os.fork()
-    if pid == 0:
-        PLACES[place]()
-        work(folder)
-        os._exit(0)
-    if place == "anywhere":
-        time.sleep(random.uniform(0.0, 3.0))
-        os.kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
-    assert os.WIFSIGNALED(status) or (place == "anywhere" and status == 0), f"not killed in {place}"
-
-
-def main() -> None:
-    folder, places = Path(sys.argv[1]), sys.argv[2:]
-    random.seed(1)
-    for place in places:
-        killed(folder, place)
-    work(folder)
-
-
 if __name__ == "__main__":
-    main()
+    run(Path(sys.argv[1]), sys.argv[2:], PLACES, work)

@@ -8,14 +8,13 @@ batch is drawn), anywhere (some time after its start).
 """
 
 import os
-import random
 import signal
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from dying import run
 from tiny import TEXT
 
 from cai_eval.contracts import PolicySpec
@@ -90,27 +89,5 @@ PLACES = {
 }
 
 
-def killed(folder: Path, place: str) -> None:
-    """One fork, killed at the place; one that ended before its kill must have ended well."""
-    pid = os.fork()
-    if pid == 0:
-        PLACES[place]()
-        work(folder)
-        os._exit(0)
-    if place == "anywhere":
-        time.sleep(random.uniform(0.0, 2.0))
-        os.kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
-    assert os.WIFSIGNALED(status) or (place == "anywhere" and status == 0), f"not killed in {place}"
-
-
-def main() -> None:
-    folder, places = Path(sys.argv[1]), sys.argv[2:]
-    random.seed(1)
-    for place in places:
-        killed(folder, place)
-    work(folder)
-
-
 if __name__ == "__main__":
-    main()
+    run(Path(sys.argv[1]), sys.argv[2:], PLACES, work)

@@ -249,7 +249,13 @@ def test_cells_that_one_run_lacks_are_named(call, order):
 
 def test_ctrl_c_is_exit_code_130_and_resumable(order, tmp_path):
     command = [sys.executable, "-m", "cai_eval", "run", *map(str, order[:4]), "--benchmarks", "lambada", "--out", "run"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "200"})
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "COLUMNS": "200"},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # what runs in the background ignores it
+    )
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("run/cells/*/journal.jsonl")) and time.monotonic() < deadline:
         time.sleep(0.05)

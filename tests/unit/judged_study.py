@@ -162,8 +162,11 @@ def trained_at(rung: str, parameters: int, place: Path) -> list[Trained]:
 
     write_rows(add("helpful-labels", "dataset", "preference-labels", {}), [label(n) for n in range(3)])
     add("pm", "scorer", "preference-model", {}, comparisons="helpful-labels")
+    write_rows(add("other-labels", "dataset", "preference-labels", {}), [label(n) for n in range(5)])
+    add("other-pm", "scorer", "preference-model", {}, comparisons="other-labels")
+    watched = {"reward": "pm", "held_out": "other-pm"}
     for name, start in REINFORCED.items():
-        log = add(name, "policy", "ppo", {"updates": 60, "batch": 64}, start=start, reward="pm") / "log.jsonl"
+        log = add(name, "policy", "ppo", {"updates": 60, "batch": 64}, start=start, **watched) / "log.jsonl"
         log.write_text("".join(json.dumps(entry) + "\n" for entry in ppo_log()))
     for final in ("helpful-rlhf", "rl-cai"):
         add(f"{final}-20", "policy", "ppo-snapshot", {"update": 20}, of=final)

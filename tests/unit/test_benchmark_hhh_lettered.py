@@ -95,10 +95,10 @@ def reads(request):  # prefers the sky by half a nat, but the letter (A) by thre
 
 def test_a_liking_for_a_letter_cancels():
     record, _ = evaluate(reads)
-    assert record.scores == {"accuracy_new": 1}
+    assert record.scores["accuracy_new"] == 1
     assert record.details["p_good"] == pytest.approx(1 / (1 + math.exp(-0.5)))
     only_letter, _ = evaluate(lambda request: [-1.0 - 3.0 * (request.continuation == " (B)")])
-    assert only_letter.scores == {"accuracy_new": 0.5}
+    assert only_letter.scores == {"accuracy_new": 0.5, "letters": pytest.approx(math.exp(-1) + math.exp(-4))}
     assert only_letter.answer == "(a tie)"
 
 
@@ -127,5 +127,5 @@ def test_published_file_holds_the_221_and_217_new_ones(data_dir):
 def test_the_two_sets_are_never_pooled(data_dir):
     policy = ToyPolicy()
     records = list(benchmark().evaluate(policy, benchmark().items(PublishedSource(data_dir))))
-    assert all(list(record.scores) == [f"accuracy_{record.category}"] for record in records)
-    assert {metric.name for metric in benchmark().metrics()} == {"accuracy_new", "accuracy_original"}
+    assert all(list(record.scores) == [f"accuracy_{record.category}", "letters"] for record in records)
+    assert {metric.name for metric in benchmark().metrics()} == {"accuracy_new", "accuracy_original", "letters"}

@@ -93,6 +93,11 @@ def test_a_liking_for_a_letter_counts_in_one_order_only():
     assert scores(records, "flipped") == [0, 0]
 
 
+def test_what_the_letters_get_together_is_kept():
+    records, _ = evaluate(lambda request: [math.log(0.02 if request.continuation == " (A)" else 0.03)])
+    assert scores(records, "letters") == pytest.approx([0.05, 0.05])
+
+
 def test_a_pair_without_conflict_is_refused():
     for rows in ([ROWS[0]], [ROWS[0], row("Prefer more help.", 0)], [*ROWS, row("Third.", 1)]):
         with pytest.raises(UserError, match=r"'one'.*two rules"):

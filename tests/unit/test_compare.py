@@ -111,6 +111,9 @@ def test_the_command_says_what_it_compared(tmp_path: Path, capsys, monkeypatch) 
     code, out, _ = call("a", "b", "c")
     assert code == 0
     assert "not compared: tiny, none, quiz (seed 0) has no item in c that a has" in out
+    write_run(Path("constant"), {"none": [[0.3, 0.4] * 50]})
+    code, out, _ = call("constant", "constant")
+    assert (code, "+0.000" in out, "nan" in out) == (0, True, False)
     write_run(Path("x/a"), {"none": [NEW]})
     assert [row["run"] for row in json.loads(call("a", "x/a", "b", "--json")[1])["changes"]] == ["x/a", "b"]
     code, out, err = call("a", "c")

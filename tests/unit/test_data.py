@@ -2,6 +2,7 @@ import gzip
 import hashlib
 import json
 
+import hh_rlhf
 import pytest
 
 from cai_eval.contracts import Published
@@ -46,6 +47,29 @@ def test_the_folder_with_the_name_of_the_data_goes_first(tmp_path):
     assert find(published("test.jsonl"), tmp_path) == tmp_path / "toys" / "test.jsonl"
 
 
+def test_a_file_that_is_called_after_its_split_is_told_by_its_folder(tmp_path):
+    data = published("base/test.jsonl")
+    for place in ("test.jsonl", "other/test.jsonl"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).write_bytes(JSONL)
+    assert find(data, tmp_path) is None
+    (tmp_path / "other" / "base_test.jsonl").write_bytes(JSONL)
+    assert find(data, tmp_path) == tmp_path / "other" / "base_test.jsonl"
+
+
+def test_rows_of_several_files_carry_their_own(tmp_path):
+    data = published("one/test.jsonl,two/test.jsonl", hub=("nobody/toys-of-cai-eval", "one/,two/", "test"))
+    (tmp_path / "one").mkdir()
+    (tmp_path / "one" / "test.jsonl").write_bytes(JSONL)
+    with pytest.raises(UserError, match=r"holds no two/test\.jsonl, and the hub's nobody/toys"):
+        PublishedSource(tmp_path).rows(data)
+    (tmp_path / "two_test.jsonl").write_text('{"text": "three"}')
+    assert [(row["configuration"], row["text"]) for row in PublishedSource(tmp_path).rows(data)] == [
+        *(("one/test.jsonl", row["text"]) for row in ROWS),
+        ("two/test.jsonl", "three"),
+    ]
+
+
 def test_a_missing_file_that_the_hub_has_names_folder_and_command(tmp_path):
     data = published("toys.jsonl", hub=("nobody/toys-of-cai-eval", "default", "test"))
     for source in (PublishedSource(tmp_path), PublishedSource()):
@@ -75,6 +99,15 @@ def test_hub_rows_of_several_configurations_carry_their_own(hub_copy):
         {"configuration": name, "text": name, "targets": {"labels": [1, 0]}} for name in ("first", "second")
     ]
     assert fetch(data) == 2
+
+
+def test_folders_of_the_hub_are_configurations(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    repository = hh_rlhf.save(tmp_path / "repository", rows=6)
+    data = published("any", hub=(str(repository), "harmless-base/,helpful-base/", "train"))
+    rows = PublishedSource().rows(data)
+    assert [row["configuration"] for row in rows] == ["harmless-base/"] * 6 + ["helpful-base/"] * 6
+    assert "How do I bake 0 things?" in rows[6]["chosen"]
 
 
 def test_a_folder_without_the_file_leaves_the_hub(hub_copy, tmp_path):

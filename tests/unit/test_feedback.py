@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cai_eval.contracts import Request, Sample, Sampling, Scored
-from cai_eval.feedback import LETTERS, Question, Verdict, clamp, compare, preference, shown
+from cai_eval.feedback import LETTERS, Question, Verdict, clamp, compare, mass, preference, shown, unlettered
 from cai_eval.scoring import NotScored
 from cai_eval.testing.toys import RandomPolicy
 
@@ -64,6 +64,19 @@ def test_the_label_is_the_softmax_of_both_letters_over_both_orders(a, b, swapped
     label = preference([Verdict(((a, b), (swapped_a, swapped_b)))])
     first, second = math.exp((a + swapped_b) / 2), math.exp((b + swapped_a) / 2)
     assert label == pytest.approx(first / (first + second))
+
+
+def test_the_mass_of_the_letters_is_what_they_have_together():
+    verdict = Verdict(((math.log(0.2), math.log(0.1)), (math.log(0.04), math.log(0.06))))
+    assert mass([verdict]) == pytest.approx(0.2)
+    assert mass([verdict, Verdict(((math.log(0.5), math.log(0.5)), (math.log(0.5), math.log(0.5))))]) == pytest.approx(
+        0.6
+    )
+
+
+def test_who_expects_no_letter_is_named():
+    assert unlettered([0.9, 0.01, 0.3], "it") == unlettered([0.1], "it") == ""
+    assert unlettered([0.9, 0.01, 0.02], "it").startswith("it gives both letters together a probability of 0.02")
 
 
 def test_probabilities_are_averaged_over_verdicts_and_not_logits():

@@ -23,7 +23,7 @@ from transformers import (
 
 from cai_eval.contracts import PolicySpec, Prefix, Sample, Sampling
 from cai_eval.inference import generation
-from cai_eval.inference.decoding import SharedDecoder
+from cai_eval.inference.decoding import MARGIN, SharedDecoder
 from cai_eval.inference.generation import Prompt, SampleText, compact, generate
 from cai_eval.inference.logprobs import Engine
 from cai_eval.inference.policy import LanguageModelPolicy
@@ -163,12 +163,20 @@ def test_nothing_asked_is_nothing_computed() -> None:
 def test_rows_hold_their_own_tokens_only() -> None:
     engine = engine_of(SERVED["llama"])
     stack = engine.segments(HEAD)
-    decoder = SharedDecoder(engine.model, stack, rows=3, tokens=12)
+    decoder = SharedDecoder(engine.model, stack, rows=3)
     decoder.admit([prompt.ids for prompt in PROMPTS[:3]])
     with torch.no_grad():
         decoder.step(torch.ones(3, dtype=torch.long))
     shapes = {held.shape for pair in decoder._cache._held.values() for held in pair}
-    assert shapes == {(3, 2, 12, 8)}  # rows, key-value heads, tokens without those of the stack, width
+    assert shapes == {(3, 2, 9 + MARGIN, 8)}  # rows, key-value heads, tokens without those of the stack, width
+
+
+def test_rows_outgrow_the_memory_they_began_with() -> None:
+    engine = engine_of(SERVED["llama"])
+    samples = generate(engine, Letters(), HEAD, PROMPTS, Sampling(3 * MARGIN), seed=0)
+    for prompt, (sample,) in zip(PROMPTS, samples, strict=True):
+        assert list(sample.tokens) == the_models_own(engine, HEAD, prompt, 3 * MARGIN)
+    assert max(len(sample.tokens) for (sample,) in samples) == 3 * MARGIN
 
 
 def test_less_memory_makes_smaller_batches(monkeypatch: pytest.MonkeyPatch) -> None:

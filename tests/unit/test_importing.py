@@ -6,8 +6,10 @@ from typing import Any
 
 import pytest
 
+from cai_eval import registry
 from cai_eval.errors import UserError
 from cai_eval.pages import scores
+from cai_eval.pages.headline import extent
 from cai_eval.study.importing import import_lm_eval
 from cai_eval.study.importing.lm_eval_files import items_behind
 from cai_eval.study.results import load_results
@@ -105,6 +107,9 @@ def test_without_samples_a_cell_holds_means_and_no_record(tmp_path: Path) -> Non
     (row,) = scores.scores(results, "lm-eval:tale", results.metrics["lm-eval:tale"][0]).itertuples()
     assert row.low != row.low  # no standard error, no interval
     assert RunDirectory.read(tmp_path / "run").manifest()["notes"][0].startswith("Of 3 of 3 cells")
+    assert "0 records" in extent(results)
+    drawn = next(iter(registry.create("reports", "scaling").draw(results)))
+    assert "intervals from the standard errors that were imported" in drawn.caption
 
 
 @pytest.mark.parametrize(("right", "of"), [(1497, 5153), (1, 2), (99, 100)])

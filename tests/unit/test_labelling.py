@@ -7,8 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median
 from typing import Any
 
+import hh_rlhf
 import pytest
 
 from cai_eval.contracts import JSON, ContextTooLong, Request, Sample, Sampling, Scored
@@ -142,7 +144,8 @@ def test_a_collapsed_sampler_is_reported(tmp_path, label):
             return super()._answer(key) if "prompt 1/" in key or "prompt 2/" in key else ANSWERS[0]
 
     workshop = Workshop(tmp_path / "most", JudgingSource(), live=Collapsed(ANSWERS[:3]))
-    assert len(label(workshop)) in (1, 2)
+    with pytest.warns(UserWarning, match="collapsed"):
+        assert len(label(workshop)) in (1, 2)
     assert summary(workshop)["collapsed"]
     assert any("collapsed" in note for note in workshop.notes)
     with pytest.raises(UserError, match="no pair of answers"):
@@ -264,30 +267,48 @@ def test_a_source_without_a_judge_needs_published_choices(tmp_path):
 
 
 def test_published_choices_are_taken_as_they_are(tmp_path):
-    rows = [
-        {
-            "chosen": f"\n\nHuman: q{i}\n\nAssistant: good",
-            "rejected": f"\n\nHuman: q{i}\n\nAssistant: {'good' if i == 3 else 'bad'}",
-        }
-        for i in range(8)
-    ]
+    rows = [hh_rlhf.row(f"q{i}", better="good", worse="good" if i % 4 == 3 else "bad") for i in range(40)]
     workshop = Workshop(tmp_path, RowsSource({"red-team-prompts": rows}))
-    labelled = preference_labels(workshop, count=6)
-    assert summary(workshop) == {"pairs": 7, "rows": 6, "by": {"human": 6}, "dropped": {SAME: 1}, "collapsed": False}
+    labelled = preference_labels(workshop, count=4, pairs=3)
+    same = summary(workshop)["dropped"][SAME]
+    assert 0 < same <= 10
+    assert summary(workshop) == {
+        "pairs": 12 + same,
+        "rows": 12,
+        "by": {"human": 12},
+        "dropped": {SAME: same},
+        "collapsed": False,
+    }
     assert all((row["first"], row["second"], row["label"]) == ("good", "bad", 1.0) for row in labelled)
-    assert "Human: q3\n\nAssistant:" not in {row["prompt"] for row in labelled}
 
 
-def test_hh_rlhf_gives_human_labels(tmp_path, data_dir):
-    workshop = Workshop(tmp_path, PublishedSource(data_dir))
-    rows = preference_labels(workshop, prompts="test-prompts", count=5000)
-    assert summary(workshop)["by"] == {"human": 2312}
-    assert {row["kind"] for row in rows} == {"harmless"}
+@pytest.mark.parametrize(("care", "verb"), [("harmlessness", "break"), ("helpfulness", "bake")])
+def test_people_are_believed_in_what_they_were_asked_alone(tmp_path, care, verb):
+    workshop = Workshop(tmp_path / "made", PublishedSource(hh_rlhf.save(tmp_path / "hh-rlhf")))
+    rows = preference_labels(workshop, care=care, prompts="validation-prompts")
+    assert rows
+    assert all(verb in row["prompt"] for row in rows)
+    with pytest.raises(UserError, match="no published comparison of helpfulness"):
+        preference_labels(workshop, care="helpfulness", prompts="red-team-prompts")
 
 
 # ---------------------------------------------------------------------------------------------------
 # A model under principles
 # ---------------------------------------------------------------------------------------------------
+
+
+def test_a_model_that_expects_no_letter_is_warned_of(tmp_path):
+    class Silent(Sampler):
+        def score(self, requests):
+            return [Scored((each.total - 9,), False) for each in super().score(requests)]
+
+    workshop = Workshop(tmp_path / "silent", JudgingSource(), live=Silent())
+    with pytest.warns(UserWarning, match="the feedback model gives both letters together"):
+        rows = ai_feedback(workshop)
+    middle = median(row["letters"] for row in rows)
+    assert middle < 0.1
+    assert summary(workshop)["letters"]["median"] == pytest.approx(middle)
+    assert any("does not know the form" in note for note in workshop.notes)
 
 
 def test_labels_are_soft_and_do_not_feel_the_liking_for_a_letter(tmp_path):

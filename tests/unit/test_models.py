@@ -26,7 +26,14 @@ from cai_eval.errors import UserError
 from cai_eval.models import files
 from cai_eval.models.fingerprint import fingerprint, fingerprint_module
 from cai_eval.models.ladder import Ladder, Rung, from_models, ladder_names, load_ladder
-from cai_eval.models.loading import choose_dtype, context_length, load_config, load_model, load_tokenizer
+from cai_eval.models.loading import (
+    choose_dtype,
+    context_length,
+    default_device,
+    load_config,
+    load_model,
+    load_tokenizer,
+)
 from cai_eval.models.parameters import non_embedding
 
 PYTHIA = {  # layers, width, heads, vocabulary (arXiv 2304.01373, table 1, and the published configurations)
@@ -306,6 +313,13 @@ def test_the_dtype_suits_the_device():
     assert choose_dtype("float16", torch.device("cpu")) == torch.float16
 
 
+def test_a_default_device_holds_where_none_is_named(saved):
+    with default_device("meta"):
+        assert load_model(str(saved)).device.type == "meta"
+        assert load_model(str(saved), device="cpu").device.type == "cpu"
+    assert load_model(str(saved)).device.type != "meta"
+
+
 def test_contexts_are_found_under_every_name(data_dir):
     assert context_length(GPT2Config(n_positions=77)) == 77
     assert context_length(OPTConfig(max_position_embeddings=88)) == 88
@@ -386,6 +400,8 @@ def test_a_damaged_tokenizer_and_none(model):
 def test_unknown_devices_dtypes_and_architectures(model):
     with pytest.raises(UserError, match="no device 'warp'"):
         load_model(str(model), device="warp")
+    with pytest.raises(UserError, match="no device 'warp'"), default_device("warp"):
+        raise AssertionError("nothing is done on a device that is not there")
     with pytest.raises(UserError, match="unknown dtype 'int8': choose one of float32, bfloat16, float16"):
         load_model(str(model), dtype="int8")
     change_json("config.json", "model_type", "never-heard-of")(model)

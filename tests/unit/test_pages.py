@@ -12,9 +12,9 @@ import pytest
 import synthetic
 
 from cai_eval import pages, registry
-from cai_eval.contracts import Figure, Report, Results, Table
+from cai_eval.contracts import Figure, Report, Results, Table, Trained
 from cai_eval.errors import UserError
-from cai_eval.pages import charts, html, style
+from cai_eval.pages import charts, headline, html, style
 from cai_eval.testing import check_report
 
 NAMES = ("tax", "scaling", "flips", "cost")
@@ -150,6 +150,21 @@ def test_what_is_missing_is_said(study: Results, tmp_path: Path) -> None:
     assert "it does not fit &lt;here&gt;" in page
     assert "4 of 14 conversations" in page
     assert "the prompt is empty" in page  # the reason of failed items
+
+
+def test_what_was_trained_once_is_said_to_be_these_weights_alone(study: Results, tmp_path: Path) -> None:
+    def made(name: str, *seeds: int) -> list[Trained]:
+        return [
+            Trained(name, rung, round(size), seed, "policy", "ppo", {}, {}, tmp_path)
+            for rung, size in TWO.items()
+            for seed in seeds
+        ]
+
+    once, both = made("hhh-prompt", 0), [*made("hhh-prompt", 0, 1), *made("tuned", 0)]
+    assert "variance not measured</b> (everything:" in headline.trainings(replace(study, trained=once))
+    assert "variance not measured</b> (tuned:" in headline.trainings(replace(study, trained=both))
+    assert headline.trainings(replace(study, trained=made("hhh-prompt", 0, 1))) == headline.trainings(study) == ""
+    assert "variance not measured" in build(tmp_path, replace(study, trained=once), ["cost"])
 
 
 def test_a_laboratory_is_named_on_the_page_and_on_every_figure(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from cai_eval.models.loading import load_model, load_tokenizer
 from cai_eval.study.workshop import Models, NodeWorkshop
 from cai_eval.testing import RowsSource, check_trainer
 from cai_eval.trainers.ppo import PPO
-from cai_eval.trainers.ppo.snapshot import PPOSnapshot
+from cai_eval.trainers.ppo_snapshot import PPOSnapshot
 from cai_eval.training.data import MICRO_TOKENS
 from cai_eval.training.log import read_log
 from cai_eval.training.ppo import algorithm

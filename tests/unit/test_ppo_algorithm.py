@@ -88,9 +88,11 @@ def test_whitening_is_masked_and_over_all_answers_together(lengths: list[int], s
     values, mask = numbers(lengths, seed), mask_of(lengths)
     found = whiten(poisoned(values, mask), mask)
     assert found[mask].mean().item() == pytest.approx(0, abs=1e-9)
-    assert found[mask].var(correction=0).item() == pytest.approx(1, abs=1e-5)
     assert not found[~mask].any()
     real = values[mask]
+    variance = real.var(correction=0)
+    # 1 but for the term that keeps equal values from dividing by nothing
+    assert found[mask].var(correction=0).item() == pytest.approx((variance / (variance + 1e-8)).item(), abs=1e-9)
     torch.testing.assert_close(found[mask] * real.std(correction=0) + real.mean(), real, rtol=1e-4, atol=1e-4)
 
 

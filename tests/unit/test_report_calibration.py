@@ -137,6 +137,8 @@ def test_the_table_tells_the_planted_truth(drawn):
     assert prompted.loc["fair", "p"] > 0.01
     assert prompted.loc["myth", "p"] < 0.01
     assert prompted.loc["myth", "excess"] > 0.2
+    assert prompted.loc["myth", "square gap"] > 0.04 > prompted.loc["fair", "square gap"]
+    assert prompted.loc["fair", "selective accuracy"] > prompted.loc["fair", "accuracy"]
     small = frame[(frame["benchmark"] == "calibration:facts") & (frame["model"] == "small")]
     assert (small["slope"] < 0.5).all()
     fair = small[small["category"] == "fair"]  # says too little of what it knows, which a low temperature mends

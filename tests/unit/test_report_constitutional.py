@@ -3,13 +3,15 @@
 from dataclasses import replace
 
 import judged_study
+import pandas as pd
 import pytest
 
-from cai_eval.contracts import Figure, Table
+from cai_eval.contracts import Figure, Table, Trained
 from cai_eval.errors import UserError
 from cai_eval.reports.chains import Chains
 from cai_eval.reports.conduct import Conduct
 from cai_eval.reports.elo import Elo
+from cai_eval.reports.feedback import Feedback
 from cai_eval.reports.matches import matches
 from cai_eval.reports.policies import paths
 from cai_eval.reports.training import Training, logs
@@ -40,6 +42,25 @@ def test_what_was_planted_comes_out(results):
     helpful = {policy: row["Elo"] for (q, m, policy), row in table.iterrows() if (q, m) == ("helpfulness", "large")}
     assert helpful["HH RLHF"] < helpful["RL-CAI"]
     assert helpful["pretrained"] < helpful["helpful RLHF, 20 updates"] < helpful["helpful RLHF"]
+
+
+def test_a_model_that_expects_no_letter_is_named(results, tmp_path):
+    cells = [f"answers-{rung}-pretrained-0" for rung in ("small", "large")]
+    rows = [
+        {"cell": cell, "item": f"i{n}", "cluster": "c", "category": "", "metric": "letters", "value": value}
+        for cell, value in zip(cells, (0.02, 0.9), strict=True)
+        for n in range(3)
+    ]
+    records = pd.concat([results.records, pd.DataFrame(rows)], ignore_index=True)
+    (tmp_path / "labels.json").write_text('{"letters": {"mean": 0.5, "median": 0.05}}')
+    labels = Trained("ai-labels", "large", 9, 0, "dataset", "ai-feedback", {}, {"feedback": "base"}, tmp_path)
+    study = replace(results, records=records, trained=[*results.trained, labels])
+    table = next(part for part in Feedback(Feedback.Config()).draw(study) if part.name == "letters")
+    assert table.frame["median"].tolist() == [0.02, 0.9, 0.05]
+    assert table.caption.count("does not know the form, so") == 2
+    assert "Pretrained, small, answers, gives both letters together a probability of 0.02" in table.caption
+    assert "The untouched model, large, ai-labels, gives" in table.caption
+    assert all(part.name != "letters" for part in Feedback(Feedback.Config()).draw(results))
 
 
 def test_the_anchor_stands_at_zero_and_intervals_hold_the_points(results):

@@ -89,6 +89,15 @@ def test_a_tie_agrees_by_half_and_a_soft_label_by_its_chance(study: Results) -> 
     assert first.gap == pytest.approx([0, 1, 1])
 
 
+def test_bins_of_few_comparisons_are_joined_and_their_intervals_stay_shares(study: Results) -> None:
+    given = [Record(f"i{n}", f"c{n}", details={"scores": [n, 0], "label": float(n % 5 > 0)}) for n in range(50)]
+    figure, *_ = Preferences(Preferences.Config()).draw(replace(study, details=lambda _: given))
+    bins = figure.data[figure.data["rung"] == next(iter(LADDER))]
+    assert bins["comparisons"].tolist() == [25, 25]
+    assert bins["low"].min() >= 0
+    assert bins["high"].max() <= 1
+
+
 def test_the_page_has_a_figure_for_each_preference_model_and_none_for_policies(study: Results) -> None:
     names = [figure.name for figure in Preferences(Preferences.Config()).draw(study)]
     assert names == ["gaps-helpful-pm", "gaps-hh-pm"]

@@ -152,8 +152,7 @@ def test_bad_input_is_refused(p, c):
 
 
 def test_bins_of_one_item_have_no_noise_to_take_off():
-    with pytest.raises(ValueError, match="too few"):
-        k.mean_square([0.1, 0.5, 0.9], [0.0, 1.0, 1.0])
+    assert math.isnan(k.mean_square([0.1, 0.5, 0.9], [0.0, 1.0, 1.0]))
 
 
 def test_a_temperature_is_found_again_and_options_may_differ_in_number():

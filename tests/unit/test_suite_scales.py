@@ -27,6 +27,11 @@ interventions:
 benchmarks:
   lambada:
 quick: {lambada: 10}
+published:
+  interventions:
+    neutral-prefix: {config: {text: b}}
+  quick:
+    lambada:
 scales:
   smoke:
     rungs: [24k]
@@ -61,6 +66,25 @@ def test_a_scale_changes_what_it_names_and_nothing_else(suite):
         trainer="neutral-prefix", config={"text": "a"}, seeds=2
     )
     assert list(smoke.interventions) == ["none", "neutral-prefix"]
+
+
+def test_published_data_change_a_suite_at_every_scale(suite):
+    plain, smoke = load_suite(suite, published=True), load_suite(suite, "smoke", published=True)
+    assert (plain.rungs, smoke.rungs) == (["98k"], ["24k"])
+    assert plain.quick == smoke.quick == {}
+    texts = [each.interventions["neutral-prefix"].config["text"] for each in (load_suite(suite), plain, smoke)]
+    assert texts == ["a", "b", "b"]
+    assert smoke.interventions["neutral-prefix"].seeds == 2
+    assert load_suite("controls", published=True) == load_suite("controls")
+
+
+def test_a_mistake_in_what_published_data_change_is_named_with_its_own_line(tmp_path):
+    path = tmp_path / "suite.yaml"
+    path.write_text(SUITE.replace("{text: b}", "{text: b, steps: 4}"))
+    line = next(n for n, text in enumerate(path.read_text().splitlines(), 1) if "steps: 4" in text)
+    with pytest.raises(UserError, match=rf"suite\.yaml:{line}: unknown key 'steps'"):
+        load_suite(str(path), "smoke", published=True)
+    load_suite(str(path), "smoke")
 
 
 def test_a_mistake_in_a_scale_is_named_with_its_own_line(suite):

@@ -439,10 +439,11 @@ def few(name: str, source: PublishedSource, rows: int) -> RowsSource:
     return RowsSource({data.name: source.rows(data)[:rows] for data in published}, name="published")
 
 
-#: benchmarks of other sources, and trainers that need more than a toy to start from, are checked in their own tests
+#: in the plug-in's own tests, because it needs more than its defaults to be built or to have something to read
 ELSEWHERE = {
-    *("answers", "revisions", "lm-eval", "calibration", "p-true", "code"),
-    *("context-distillation", "fine-tune", "rows", "ppo", "ppo-snapshot"),
+    *("answers", "revisions", "lm-eval", "calibration", "p-true", "code", "preference", "principles"),
+    *("ai-feedback", "context-distillation", "critique-revision", "fine-tune", "ppo", "ppo-snapshot"),
+    *("preference-labels", "preference-model", "prompt", "rows", "samples"),
 }
 
 

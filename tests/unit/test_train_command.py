@@ -1,7 +1,7 @@
 """`cai-eval train`: one node, stored where a second command finds it."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from click.testing import CliRunner
@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM
 from cai_eval import registry
 from cai_eval.cli.train import command
 from cai_eval.errors import UserError
+from cai_eval.models.loading import default_device, load_model
 from cai_eval.testing import write_rows
 from cai_eval.trainers.fine_tune import FineTune
 from cai_eval.trainers.rows import Rows
@@ -36,6 +37,32 @@ def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return run
 
 
+class Loading(FineTune):
+    """Loads a model and trains nothing."""
+
+    loaded: ClassVar[list[str]] = []
+
+    def run(self, inputs: Any, workshop: Any) -> Any:
+        self.loaded.append(load_model(inputs["start"].model).device.type)
+        return inputs["start"]
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_what_a_trainer_loads_lies_on_the_device_that_was_asked_for(
+    device: str, train: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "load", lambda group, name: Loading)
+    monkeypatch.setattr(Loading, "loaded", [])
+    with default_device("meta" if device == "cpu" else "cpu"):
+        train("--device", device, "--input", "prompt=base")
+    assert Loading.loaded == [device]
+
+
+def test_a_device_that_is_not_there_is_named(train: Any) -> None:
+    with pytest.raises(UserError, match="there is no device 'warp' on this machine"):
+        train("--device", "warp", "--input", "prompt=base")
+
+
 def test_a_model_is_trained_once(train: Any, tmp_path: Path) -> None:
     arguments = ("--set", "steps=3", "--input", f"dialogues={tmp_path / 'talks.jsonl'}", "--input", "prompt=base")
     place = Path(train(*arguments))
@@ -50,3 +77,24 @@ def test_a_model_is_trained_once(train: Any, tmp_path: Path) -> None:
 def test_an_input_that_the_trainer_lacks_is_named(train: Any) -> None:
     with pytest.raises(UserError, match="unknown input 'dialogue': did you mean 'dialogues'"):
         train("--input", "dialogue=x")
+
+
+def test_a_file_that_is_not_there_is_named(train: Any) -> None:
+    with pytest.raises(UserError, match=r"there is no file 'talks\.jsonl' for the input 'dialogues'"):
+        train("--input", "dialogues=talks.jsonl")
+
+
+@pytest.mark.parametrize("damage", [b'{"text": "Human: a', b'{"text": "\xff"}', b"Human: a"])
+def test_a_damaged_line_is_named_and_blank_ones_are_passed_over(damage: bytes, train: Any, tmp_path: Path) -> None:
+    path = tmp_path / "talks.jsonl"
+    path.write_bytes(b"\n" + path.read_bytes() + b"\n")
+    arguments = ("--set", "steps=1", "--input", f"dialogues={path}", "--input", "prompt=base")
+    train(*arguments)
+    path.write_bytes(path.read_bytes() + damage + b"\n")
+    with pytest.raises(UserError, match=r"talks\.jsonl, line 7: not JSON"):
+        train(*arguments)
+
+
+def test_a_window_of_one_token_is_refused(train: Any) -> None:
+    with pytest.raises(UserError, match="'tokens' should be greater than or equal to 2"):
+        train("--set", "tokens=1")

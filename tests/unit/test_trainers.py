@@ -158,6 +158,18 @@ def test_fine_tuning_learns_dialogues(bench: Bench, tmp_path: Path) -> None:
     assert found[-1] < found[0] - 1
 
 
+def test_what_a_kill_left_of_a_model_is_not_in_the_next(bench: Bench, tmp_path: Path) -> None:
+    left = tmp_path / "node/unfinished/.tmp1"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(b"half a tensor")
+    made = FineTune(FineTune.Config(**SHORT, tokens=64)).run(
+        {"start": bench.base, "prompt": bench.prompted}, workshop(tmp_path / "node")
+    )
+    assert isinstance(made, PolicySpec)
+    assert Path(made.model, "model.safetensors").is_file()
+    assert not Path(made.model, left.name).exists()
+
+
 def test_fine_tuning_by_adapters_gives_a_plain_model(bench: Bench, tmp_path: Path) -> None:
     pytest.importorskip("peft")
     trainer = FineTune(FineTune.Config(**SHORT, tokens=64, lora_rank=2))

@@ -111,7 +111,7 @@ def gradients(model: torch.nn.Module, loss: torch.Tensor) -> dict[str, torch.Ten
 def test_slices_give_the_loss_and_the_gradients_of_whole_logits(
     slice_tokens: int, tied: bool, masked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heads, "LOGITS", slice_tokens * V)
+    monkeypatch.setattr(heads, "SLICE", slice_tokens)
     model = llama(tied)
     targets = TARGETS[:, 1:] if masked else torch.ones(3, 8, dtype=torch.bool)
     whole = cross_entropy(model(input_ids=IDS).logits[:, :-1][targets], IDS[:, 1:][targets], reduction="sum")
@@ -238,7 +238,7 @@ class Largest(TorchDispatchMode):
 
 def test_no_tensor_holds_the_logits_of_all_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     vocabulary, tokens, limit = 3000, 200, 20 * 3000
-    monkeypatch.setattr(heads, "LOGITS", limit)
+    monkeypatch.setattr(heads, "SLICE", 20)
     shape = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
     config = LlamaConfig(vocab_size=vocabulary, **shape)
     batch = {"input_ids": torch.randint(0, vocabulary, (1, tokens + 1))}

@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import hh_rlhf
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cai_eval.benchmarks.preference import Preference
 from cai_eval.data import PublishedSource
 from cai_eval.dialogue import Turn, parse_turns, render
 from cai_eval.errors import UserError
@@ -36,15 +38,32 @@ def test_the_order_of_the_rows_does_not_matter() -> None:
 
 
 def test_of_a_transcript_the_first_human_turn_is_taken() -> None:
-    chosen = "\n\nHuman: Why: tell me\n\nplainly\n\nAssistant: No.\n\nHuman: Why?\n\nAssistant: So."
+    texts = [f"Why {number}: tell me\n\nplainly" for number in range(30)]
     rows = [
-        {"chosen": chosen, "rejected": chosen},
-        {"chosen": chosen.replace("No.", "Yes."), "rejected": chosen},
-        {"chosen": "\n\nHuman: \n\nAssistant: Hello?", "rejected": ""},
-        {"chosen": "\n\nHuman: Once\n\nHuman: Twice\n\nAssistant: Hello?", "rejected": ""},
+        hh_rlhf.row(text, better=said) for text in texts for said in ("No.\n\nHuman: Why?\n\nAssistant: So.", "Yes.")
     ]
-    (found,) = read_prompts(RowsSource({"red-team-prompts": rows}), "red-team-prompts", 10, 0)
-    assert (found.text, found.kind) == ("Why: tell me\n\nplainly", "harmful")
+    odd = [hh_rlhf.row(text) for text in ("", "Once\n\nHuman: Twice")]
+    found = read_prompts(RowsSource({"red-team-prompts": [*rows, *odd]}), "red-team-prompts", None, 0)
+    assert len(found) > 10
+    assert {prompt.kind for prompt in found} == {"harmful"}
+    assert {prompt.text for prompt in found} <= set(texts)
+
+
+def test_a_published_prompt_is_in_one_set_whatever_split_it_stands_in() -> None:
+    rows = [{"configuration": "harmless-base/", **hh_rlhf.row(f"Why {number}?")} for number in range(300)]
+    names = ("red-team-prompts", "validation-prompts", "test-prompts")
+    sets = [{prompt.text for prompt in read_prompts(RowsSource({name: rows}), name, None, 0)} for name in names]
+    assert sum(map(len, sets)) == len(set.union(*sets)) == 300
+    assert [len(each) for each in sets] == pytest.approx([180, 30, 90], abs=40)
+
+
+@pytest.mark.parametrize("name", ["validation-prompts", "test-prompts"])
+def test_what_policies_are_chosen_and_tested_by_has_both_kinds(tmp_path: Path, name: str) -> None:
+    source = PublishedSource(hh_rlhf.save(tmp_path / "hh-rlhf"))
+    found = read_prompts(source, name, None, 0)
+    assert {prompt.kind for prompt in found} == {"harmful", "benign"}
+    assert all(("break" in prompt.text) == (prompt.kind == "harmful") for prompt in found)
+    assert {prompt.kind for prompt in read_prompts(source, name, 3, 0, ("benign",))} == {"benign"}
 
 
 def test_what_cannot_be_had_is_refused() -> None:
@@ -66,8 +85,9 @@ def test_the_laboratorys_sets_hold_their_kinds_and_share_no_prompt() -> None:
 
 
 def test_the_published_prompts_are_read(data_dir: Path) -> None:
-    found = read_prompts(PublishedSource(data_dir), "test-prompts", 10**6, 0)
-    assert 2000 < len(found) < 2312
+    rows = PublishedSource(data_dir).rows(Preference.data[1])
+    found = read_prompts(RowsSource({"red-team-prompts": rows}), "red-team-prompts", None, 0)
+    assert 1100 < len(found) < 1500
     assert len({prompt.id for prompt in found}) == len(found)
     json.dumps([prompt.text for prompt in found])
 

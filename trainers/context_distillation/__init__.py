@@ -13,10 +13,10 @@ from typing import ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
 
-from cai_eval.contracts import JSON, Artefact, DatasetSpec, Input, Kind, PolicySpec, Workshop
+from cai_eval.contracts import JSON, Artefact, DatasetSpec, Input, Kind, PolicySpec, Published, Workshop
 from cai_eval.errors import UserError
 
-from .texts import as_read, draw_texts, opening
+from .texts import CONVERSATIONS, PLAIN, as_read, draw_texts, opening
 
 
 class ContextDistillation:
@@ -32,6 +32,7 @@ class ContextDistillation:
     }
     output: ClassVar[Kind] = "policy"
     instant: ClassVar[bool] = False
+    data: ClassVar[tuple[Published, ...]] = (PLAIN, CONVERSATIONS)
 
     class Config(BaseModel):
         """Which texts, how closely, how long, how fast."""
@@ -59,7 +60,7 @@ class ContextDistillation:
         """Raises UserError for a teacher without prefix or with another tokenizer, and as the training does."""
         from cai_eval.caches import cache_directory
         from cai_eval.training.distillation import Lesson
-        from cai_eval.training.lora import LoRA
+        from cai_eval.training.lora import of_rank
         from cai_eval.training.optimisation import Optimisation
         from cai_eval.training.policies import train_policy
 
@@ -81,7 +82,7 @@ class ContextDistillation:
             objective,
             Optimisation(config.steps, config.rate, config.warmup, precision=config.precision, seed=workshop.seed),
             format=teacher.format,
-            lora=LoRA(config.lora_rank, 2 * config.lora_rank) if config.lora_rank else None,
+            lora=of_rank(config.lora_rank),
         )
 
     def _texts(self, inputs: Mapping[str, Artefact], workshop: Workshop) -> list[str]:

@@ -51,7 +51,9 @@ def import_lm_eval(files: Sequence[Path], out: Path, tasks: Sequence[str] = (), 
                 )
             cells[key], origins[key] = ({"hash": key, **entry}, task), each.path
     if not cells:
-        raise UserError("no task of these files is asked for: see --tasks.")
+        raise UserError(
+            "no task of these files is asked for: see --tasks." if tasks else "these files hold no score: give others."
+        )
     run = RunDirectory.create(out, SUITE)
     _refuse_other(run, cells.keys())
     with run.lock():

@@ -16,7 +16,7 @@ from cai_eval.inference.encoding import Encoder
 from cai_eval.inference.generation import Prompt, generate
 from cai_eval.inference.logprobs import Engine
 from cai_eval.training.data import pad
-from cai_eval.training.heads import LOGITS
+from cai_eval.training.heads import SLICE
 from cai_eval.training.objectives import predicted
 
 if TYPE_CHECKING:
@@ -110,8 +110,7 @@ def read(model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
     device = model.device
     hidden, ids = predicted(model, {name: tensor.to(device) for name, tensor in batch.items()})
     head = model.get_output_embeddings()
-    size = max(1, LOGITS // int(head.weight.shape[0]))
-    slices = zip(torch.split(hidden, size), torch.split(ids, size), strict=True)
+    slices = zip(torch.split(hidden, SLICE), torch.split(ids, SLICE), strict=True)
     return torch.cat([token_logprobs(head(part), some) for part, some in slices]), hidden
 
 

@@ -83,7 +83,7 @@ class PPO:
         """Raises UserError for prompts that cannot be had, and as `train_ppo` does."""
         from cai_eval.dialogue import exchange
         from cai_eval.inference.encoding import Encoder
-        from cai_eval.training.lora import LoRA
+        from cai_eval.training.lora import of_rank
         from cai_eval.training.ppo.loop import train_ppo
         from cai_eval.training.ppo.turns import draw_turns
         from cai_eval.training.ppo.updates import Settings
@@ -127,5 +127,5 @@ class PPO:
             ),
             workshop,
             snapshots=config.snapshots,
-            lora=LoRA(config.lora_rank, 2 * config.lora_rank) if config.lora_rank else None,
+            lora=of_rank(config.lora_rank),
         )
