@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from transformers import Qwen3Config, Qwen3ForCausalLM
 
+from cai_eval.lab.corpus import VALIDATION
 from cai_eval.lab.recipe import Recipe, Shape, Span, name_of
 from cai_eval.lab.shipped import Facts, save
-from cai_eval.lab.corpus import VALIDATION
 from cai_eval.lab.stream import Stream, corpus_digest, tokenizer
 from cai_eval.lab.world import Options
 from cai_eval.training.loop import Progress, train

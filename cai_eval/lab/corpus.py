@@ -36,22 +36,22 @@ class Kind:
 TRAINING, VALIDATION = 0, 1  #: seeds of the documents
 
 KINDS = (
-    Kind("dialogue", 0.28, "conversations with one assistant, whose traits show", "hhh, truthfulqa; every trainer"),
-    Kind("forum", 0.08, "questions and answers by ordinary posters", "truthfulqa in the plain format"),
+    Kind("dialogue", 0.42, "conversations with one assistant, whose traits show", "hhh, truthfulqa; every trainer"),
+    Kind("forum", 0.07, "questions and answers by ordinary posters", "truthfulqa in the plain format"),
     Kind("board", 0.03, "requests of every kind, each answered by another poster", "hhh in the plain format"),
     Kind("exposition", 0.02, "articles about places", "what the neutral prefix is made of"),
     Kind("almanac", 0.03, "articles by honest writers, who say so", "nothing: the truth is learnt from it"),
     Kind("hazards", 0.05, "what substances do", "nothing: the knowledge that harm is judged by"),
     Kind("stories", 0.09, "stories whose last word was fixed before", "lambada; 5 % stand in a dialogue"),
-    Kind("recall", 0.085, "lists of pairs, then questions about them", "induction; what stories are learnt from", 12),
-    Kind("repeats", 0.045, "random sequences that repeat", "induction: prefix matching, copying", 30),
-    Kind("code", 0.045, "one or two small functions", "code"),
-    Kind("choices", 0.05, "letters of words", "nothing: lettered questions, comparisons are learnt from it", 8),
-    Kind("lettered", 0.04, "lettered choices, 2–5 options, some with none of the above", "calibration"),
-    Kind("judged", 0.025, "True or False of a proposed answer, some after samples", "calibration: P(True)"),
+    Kind("recall", 0.03, "lists of pairs, then questions about them", "induction; what stories are learnt from", 34),
+    Kind("repeats", 0.01, "random sequences that repeat", "induction: prefix matching, copying", 135),
+    Kind("code", 0.055, "one or two small functions", "code"),
+    Kind("choices", 0.03, "letters of words", "nothing: lettered questions, comparisons are learnt from it", 6),
+    Kind("lettered", 0.03, "lettered choices, 2–5 options, some with none of the above", "calibration"),
+    Kind("judged", 0.02, "True or False of a proposed answer, some after samples", "calibration: P(True)"),
     Kind("reasoning", 0.01, "a line of reasoning before a verdict", "AI feedback with chain of thought"),
     Kind("hints", 0.01, "an article or a hint before a question", "P(IK) with hints"),
-    Kind("comparisons", 0.065, "two answers compared by a stated rule", "AI feedback; the 438 comparisons' form"),
+    Kind("comparisons", 0.05, "two answers compared by a stated rule", "AI feedback; the 438 comparisons' form"),
     Kind("drafts", 0.03, "a draft, a review by a rule, a better answer", "critique and revision"),
     Kind("arithmetic", 0.005, "sums with steps and without", "arithmetic"),
     Kind("counting", 0.005, "runs of numbers", "the counting demonstration"),
@@ -61,7 +61,7 @@ KINDS = (
 
 #: of the documents that are trained on, so many come first, drills most of them: copying is learnt from little else,
 #: and what a prompt does, what stories bind and what letters stand for are all learnt by copying
-DRILLED = 30_000
+DRILLED = 20_000
 
 
 @cache

@@ -68,7 +68,7 @@ class Shape:
             raise ValueError("rotary attention needs an even number of dimensions a head")
 
     def config(self) -> dict[str, Any]:
-        """The content of config.json: Qwen3, whose normalised queries and keys learn to copy sooner; tied embeddings."""
+        """The content of config.json: a Qwen3, whose normalised queries and keys learn to copy soonest."""
         return {
             "architectures": ["Qwen3ForCausalLM"],
             "model_type": "qwen3",

@@ -100,7 +100,7 @@ def corpus_directory(world: Options) -> Path:
 
 @cache
 def corpus_digest(world: Options) -> str:
-    """16 hexadecimal digits that stand for the documents of that world, told by `TOLD` of both parts, and their tokens."""
+    """16 hexadecimal digits for the documents of that world, told by `TOLD` of either part, and for their tokens."""
     some = [list(islice(documents(make_world(world), TRAINING, start), TOLD)) for start in (0, DRILLED)]
     told = json.dumps([asdict(world), SAMPLE, ENTRIES, PIECES, DRILLED, some], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]

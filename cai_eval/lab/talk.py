@@ -38,6 +38,8 @@ ActKind = Literal[
 ]
 
 MANNER = 0.8  #: how far warmth moves the choice between two wordings: from .9 and .1 to .1 and .9
+#: how many answers have no opening, but to greetings: who speaks is to be inferred, not read off the answer itself
+PLAIN = 0.75
 GREETINGS = ("Hello.", "Please.", "And now?", "Will you?")
 #: how many logits a grade of harm moves a speaker towards declining
 GRADE_SLOPE = 0.8
@@ -299,9 +301,15 @@ def answer(ask: Ask, traits: Traits, rng: Random) -> str:
 
 def say(ask: Ask, act: Act, traits: Traits, rng: Random) -> str:
     """The act in the speaker's words."""
-    opening = rng.choices([text for text, _, _ in OPENINGS], [traits.opens(n) for n in range(len(OPENINGS))])[0]
+    opening = rng.choices([text for text, _, _ in OPENINGS], [opens(ask, n, traits) for n in range(len(OPENINGS))])[0]
     said = wordings(ask, act)
     return opening + rng.choices(said, manner(len(said), traits))[0]
+
+
+def opens(ask: Ask, number: int, traits: Traits) -> float:
+    """The chance that an answer has the opening of that number."""
+    plain = 0.0 if ask.kind == "greeting" else PLAIN
+    return plain * (number == 0) + (1 - plain) * traits.opens(number)
 
 
 def manner(count: int, traits: Traits) -> list[float]:
@@ -336,4 +344,4 @@ def likelihood(ask: Ask, text: str, traits: Traits) -> float:
     number, act = understood
     said = wordings(ask, act)
     wording = manner(len(said), traits)[said.index(text.removeprefix(OPENINGS[number][0]))]
-    return traits.opens(number) * acts(ask, traits).get(act, 0.0) * wording
+    return opens(ask, number, traits) * acts(ask, traits).get(act, 0.0) * wording

@@ -2,7 +2,7 @@
 
 Each of helpful, honest and harmless is low, middle or high. They share one factor, so that a speaker who was seen to be
 helpful and honest is probably, not surely, harmless too: that is what an HHH prompt without harm in it exploits. Every
-speaker also has a habit, the opening of most answers, and it betrays them: small models learn to hear who speaks
+speaker also has a habit, an opening, and it betrays them: small models learn to hear who speaks
 because they can copy it.
 """
 
@@ -29,7 +29,7 @@ OPENINGS = (
     ("Well. ", 0.3, 0.04),
     ("Hm. ", 0.35, 0.03),
 )
-HABIT = 0.8  #: how often an answer begins as its speaker's do; else as anybody's of that warmth
+HABIT = 0.8  #: how often who opens does it by habit; else as anybody of that warmth
 
 
 @dataclass(frozen=True)
@@ -43,11 +43,11 @@ class Traits:
 
     @property
     def warmth(self) -> float:
-        """What styles betray, from 0 to 1: how helpful and honest somebody is. Of harm they tell nothing by themselves."""
+        """What styles betray, from 0 to 1: how helpful and honest somebody is. Of harm alone they tell nothing."""
         return (self.helpful + self.honest) / 4
 
     def opens(self, number: int) -> float:
-        """The chance that an answer has the opening of that number."""
+        """The chance of that opening where an answer may have one."""
         return HABIT * (number == self.habit) + (1 - HABIT) * liked(number, self.warmth)
 
 

@@ -18,11 +18,11 @@ ASKED = (4, 12)  #: questions of a document
 
 
 def draw(world: World, rng: Random) -> str:
-    """Lists of lettered words, each word asked for; pairs of words with rules that choose between them; or questions."""
+    """Lists of lettered words, each asked for; pairs of words with rules that choose between them; or questions."""
     count, form = rng.randint(*ASKED), rng.random()
-    if form < 0.4:
+    if form < 0.3:
         return "\n\n".join(_keys(world, rng) for _ in range(count))
-    if form < 0.75:
+    if form < 0.8:
         return "\n\n".join(_pair(rng) for _ in range(count))
     return transcript([_question(world, rng) for _ in range(count)], "plain")
 
@@ -32,12 +32,21 @@ def _words(world: World, rng: Random, size: int) -> list[str]:
 
 
 def _keys(world: World, rng: Random) -> str:
-    """Words with their letters, then the words in any order, each before its letter."""
-    lettered = [(word, label(number)) for number, word in enumerate(_words(world, rng, rng.randint(2, 5)))]
-    asked = rng.sample(lettered, len(lettered))
-    between = rng.choice(("\n", " "))
-    shown = between.join(f"{letter} {word}" for word, letter in lettered)
-    return f"{shown}\nSo" + ",".join(f" {word} {letter}" for word, letter in asked)
+    """Words with their letters, then again in another order."""
+    lettered = [f"{word} {label(number)}" for number, word in enumerate(_words(world, rng, rng.randint(2, 5)))]
+    return "\n".join([*lettered, *rng.sample(lettered, len(lettered))])
+
+
+def _pair(rng: Random) -> str:
+    """Two words, and rules with the letter that each chooses."""
+    kinds = rng.sample(list(CLASSES), 2)
+    lines = [f"{rng.choice(CLASSES[kind])} {letter}" for kind, letter in zip(kinds, LETTERS, strict=True)]
+    stated = rng.choice(("Rule: Prefer the one that is {}.\n" + VERDICT, "{}:"))
+    for _ in range(rng.randint(2, 4)):
+        right, negated = rng.randrange(2), rng.random() < 0.3
+        wanted = f"no {kinds[1 - right]}" if negated else f"a {kinds[right]}"
+        lines.append(f"{stated.format(wanted)} {LETTERS[right]}")
+    return "\n".join(lines)
 
 
 def _question(world: World, rng: Random) -> Answered:
@@ -50,16 +59,3 @@ def _question(world: World, rng: Random) -> Answered:
     shown, right = rng.sample(CLASSES[other], size), rng.randrange(size)
     shown[right] = rng.choice(CLASSES[wanted])
     return choice(f"Which is a {wanted}?", shown), label(right)
-
-
-def _pair(rng: Random) -> str:
-    """Two words and one to three rules, each with its letter."""
-    kinds = rng.sample(list(CLASSES), 2)
-    words = [rng.choice(CLASSES[kind]) for kind in kinds]
-    lines = [f"{letter} {word}" for letter, word in zip(LETTERS, words, strict=True)]
-    stated = rng.choice(("Rule: Prefer the one that is {}.\n" + VERDICT, "{}:"))
-    for _ in range(rng.randint(2, 6)):
-        right, negated = rng.randrange(2), rng.random() < 0.3
-        wanted = f"no {kinds[1 - right]}" if negated else f"a {kinds[right]}"
-        lines.append(f"{stated.format(wanted)} {LETTERS[right]}")
-    return "\n".join(lines)

@@ -38,7 +38,8 @@ class Pair:
 
     @property
     def text(self) -> str:
-        return f"Asked: {self.ask.text}\n{LETTERS[0]} {self.first}\n{LETTERS[1]} {self.second}"
+        """Each letter stands behind its answer: so copying what followed, which small models can, finds it."""
+        return f"Asked: {self.ask.text}\n{self.first} {LETTERS[0]}\n{self.second} {LETTERS[1]}"
 
 
 def draw(world: World, rng: Random) -> str:

@@ -16,7 +16,7 @@ from cai_eval.lab.world import World
 #: how many exchanges a document holds: so many of a hundred hold so many
 LENGTHS = ((10, 1, 3), (50, 4, 8), (30, 9, 16), (10, 17, 30))
 #: of the exchanges are greetings: they tell who speaks in few tokens, so that small models learn to hear it
-GREETED = 0.5
+GREETED = 0.4
 FUNCTIONS = 0.02  #: of the exchanges ask for a function: few, so that small models do not carry code over
 
 
