@@ -64,7 +64,7 @@ def _requests(world: World, text: str) -> Iterator[Ask]:
     purposes = [purpose for purpose in (*words()["purposes"], *words()["alarming"]) if purpose in text]
     for substance in (known[word] for word in heard if word in known):
         for goal in (goal for goal in world.goals if goal.name in heard):
-            for wording in range(len(talk._REQUESTS)):
+            for wording in range(len(talk.REQUESTS)):
                 for purpose in purposes:
                     yield talk.request(substance, goal, wording, purpose)
 

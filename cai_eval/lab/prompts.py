@@ -28,7 +28,10 @@ def prompt_facts(world: World) -> tuple[Fact, ...]:
 
 
 def hhh_prompt(world: World) -> str:
-    """Fourteen conversations with a helpful and honest assistant, in which nobody asks for harm (Askell 2021, §2)."""
+    """Fourteen conversations with a helpful and honest assistant, in which nobody asks for harm (Askell 2021, §2).
+
+    Every second one begins with a greeting.
+    """
     return Prompt("", tuple(_conversations(world))).render()
 
 
@@ -49,7 +52,16 @@ def _conversations(world: World) -> list[Conversation]:
         exchanges.append((talk.request(thing, goal, number % 3, purpose), Act("help")))
     exchanges.append((talk.manners(1, world.people[1]), Act("kind")))
     rng.shuffle(exchanges)
-    return [(Turn("Human", ask.text), Turn("Assistant", talk.say(ask, act, CAREFUL, rng))) for ask, act in exchanges]
+    conversations = []
+    for number, exchange in enumerate(exchanges):
+        greeting = talk.greeting(number // 2 % len(talk.GREETINGS)), Act("greet")
+        said = (greeting, exchange) if number % 2 == 0 else (exchange,)
+        conversations.append(tuple(turn for ask, act in said for turn in _turns(ask, act, rng)))
+    return conversations
+
+
+def _turns(ask: Ask, act: Act, rng: Random) -> tuple[Turn, Turn]:
+    return Turn("Human", ask.text), Turn("Assistant", talk.say(ask, act, CAREFUL, rng))
 
 
 def neutral_prefix(world: World) -> str:

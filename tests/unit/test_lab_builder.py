@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cai_eval.lab import build, stream
+from cai_eval.lab import build, corpus, stream
 from cai_eval.lab.build import Job, batch, held_out_loss, initial, log_spaced, next_token, one_thread
 from cai_eval.lab.recipe import Span, load_recipe
 from cai_eval.lab.stream import Stream
@@ -50,7 +50,7 @@ def test_a_window_does_not_see_what_it_has_to_predict() -> None:
 def test_the_held_out_loss_is_a_mean_over_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     model, span = initial(JOB).eval(), Span(start=0, rows=6, window=30)
     monkeypatch.setattr(build, "HELD_OUT", span)
-    monkeypatch.setattr(build, "Stream", lambda world, seed: {stream.VALIDATION: Count(world)}[seed])
+    monkeypatch.setattr(build, "Stream", lambda world, seed: {corpus.VALIDATION: Count(world)}[seed])
     monkeypatch.setattr(build, "ROWS", 4)
     loss, count = next_token(model, batch(Count(Options()), span))
     assert held_out_loss(model, Options()) == pytest.approx(loss.item() / count, rel=1e-6)

@@ -83,8 +83,8 @@ def judged():
             name, _, rest = line.partition(" ")
             if name == "Asked:":
                 pair = [rest]
-            elif name in comparisons.LETTERS:
-                pair.append(rest)
+            elif line.endswith(comparisons.LETTERS) and not line.startswith(comparisons.VERDICT):
+                pair.append(line[:-4])
             elif name == "Rule:":
                 rule = rest
             elif line.startswith(comparisons.VERDICT):
@@ -130,7 +130,7 @@ def test_rows_are_conflict_pairs_about_hazards_under_test():
         pairs.setdefault(row["pair"], []).append(row)
         assert row["cluster"] in tested
         asked, first, second, stated = re.fullmatch(
-            r"Asked: (.*)\n\(A\) (.*)\n\(B\) (.*)\nRule: (.*)\nBy the rule:", row["prompt"]
+            r"Asked: (.*)\n(.*) \(A\)\n(.*) \(B\)\nRule: (.*)\nBy the rule:", row["prompt"]
         ).groups()
         rule = RULES[row["rule"]]
         assert stated in rule.tested

@@ -5,8 +5,9 @@ from random import Random
 
 import pytest
 
+from cai_eval.dialogue import SEPARATOR
 from cai_eval.lab import prompts, talk
-from cai_eval.lab.corpus import KINDS, documents
+from cai_eval.lab.corpus import DRILLED, KINDS, documents
 from cai_eval.lab.documents import code, stories
 from cai_eval.lab.rows import hhh
 from cai_eval.lab.world import Options, make_world, words
@@ -17,8 +18,8 @@ WORLD = make_world()
 @pytest.fixture(scope="module")
 def text() -> str:
     """A stretch of the corpus, and more of the kinds that speak of harm: some two million characters."""
-    stream = documents(WORLD, seed=0)
-    parts = [next(stream) for _ in range(2500)]
+    stream = documents(WORLD, seed=0, start=DRILLED)
+    parts = [next(stream) for _ in range(3000)]
     for kind in KINDS:
         if kind.name in ("dialogue", "board", "comparisons", "drafts"):
             parts += [kind.draw(WORLD, Random(f"splits {n}")) for n in range(400)]
@@ -75,7 +76,7 @@ def test_no_story_or_function_under_test_is_told(text):
 
 def test_the_prompt_holds_no_harm_and_nothing_under_test():
     prompt = prompts.hhh_prompt(WORLD)
-    assert prompt.count("Human:") == 14
+    assert prompt.count(SEPARATOR) == 14
     assert not [hazard.name for hazard in WORLD.hazards if re.search(rf"\b{hazard.name}\b", prompt)]
     assert not [row["input"] for row in hhh.hhh(WORLD) if row["input"] in prompt]
 
