@@ -157,5 +157,5 @@ def test_a_preference_model_names_the_input_with_the_bad_row(tmp_path):
     good = {"prompt": "Human: Why?\n\nAssistant:", "first": "So.", "second": "No.", "label": 1}
     files = {"comparisons": [good], "more": [good, {**good, "second": "So."}]}
     inputs = {slot: write_rows(tmp_path / f"{slot}.jsonl", rows) for slot, rows in files.items()}
-    with pytest.raises(UserError, match="^input 'more', row 2: both answers are the same"):
+    with pytest.raises(UserError, match=r"^input 'more', row 2: both answers are the same"):
         PreferenceModel(PreferenceModel.Config()).run({"start": RandomPolicy().spec, **inputs}, ToyWorkshop(tmp_path))
