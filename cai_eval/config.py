@@ -103,6 +103,10 @@ def _sentence(error: ValidationError, model: type, where: Where) -> str:
                 problem = f"unknown key {name!r}" + _near(str(location[-1]), _keys(model, location[:-1]))
             case "missing":
                 problem = f"the key {name!r} is missing"
+            case "dataclass_type" | "model_type" | "dict_type":
+                problem = (
+                    f"{repr(name) if name else 'the file'} should hold keys and values, not {_short(entry['input'])}"
+                )
             case _:
                 message = entry["msg"].removeprefix("Value error, ")
                 message = message.removesuffix(".").replace("Input should", "should")

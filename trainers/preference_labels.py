@@ -97,16 +97,17 @@ class PreferenceLabels:
 
     def _published(self, rows: Sequence[tuple[Prompt, Row]], workshop: Workshop) -> DatasetSpec:
         """Those about prompts of the kind that is cared for: people chose by what they had been asked to look for."""
-        from cai_eval.training.comparisons import as_row, read_comparisons
-        from cai_eval.training.labelling import SAME, report
+        from cai_eval.training.comparisons import as_row, comparable, read_comparisons
+        from cai_eval.training.labelling import APART, SAME, report
         from cai_eval.training.shards import make_dataset
 
         own = [row for prompt, row in rows if (prompt.kind == HARMFUL) == (self.config.care == "harmlessness")]
         if not own:
             raise UserError(f"these prompts hold no published comparison of {self.config.care}: choose others.")
-        differing = [row for row in own if row["chosen"] != row["rejected"]]
-        same = len(own) - len(differing)
-        comparisons = read_comparisons(differing, self.kind)
+        usable = [row for row in own if comparable(row)]
+        same = sum(row["chosen"].strip() == row["rejected"].strip() for row in own)
+        apart = len(own) - len(usable) - same
+        comparisons = read_comparisons(usable, self.kind)
         Random(workshop.seed).shuffle(comparisons)
         chosen = comparisons[: self.config.count * self.config.pairs]
         made = make_dataset(
@@ -117,4 +118,4 @@ class PreferenceLabels:
             lambda places: [as_row(chosen[place]) for place in places],
             workshop.progress,
         )
-        return report(workshop, made, len(chosen) + same, {SAME: same})
+        return report(workshop, made, len(chosen) + same + apart, {SAME: same, APART: apart})

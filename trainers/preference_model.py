@@ -58,7 +58,7 @@ class PreferenceModel:
 
         Raises UserError for rows that cannot be read, where too few are left, and as the training does.
         """
-        from cai_eval.training.comparisons import hold_out, read_comparisons
+        from cai_eval.training.comparisons import Comparison, hold_out, read_comparisons
         from cai_eval.training.lora import of_rank
         from cai_eval.training.optimisation import Optimisation
         from cai_eval.training.preferences import make_pairs
@@ -66,10 +66,13 @@ class PreferenceModel:
 
         start, config = inputs["start"], self.config
         assert isinstance(start, PolicySpec)
-        data = [inputs[slot] for slot in ("comparisons", "more") if slot in inputs]
-        read = [
-            each for spec in data if isinstance(spec, DatasetSpec) for each in read_comparisons(workshop.rows(spec))
-        ]
+        read: list[Comparison] = []
+        for slot in ("comparisons", "more"):
+            if isinstance(spec := inputs.get(slot), DatasetSpec):
+                try:
+                    read += read_comparisons(workshop.rows(spec))
+                except UserError as error:
+                    raise UserError(f"input {slot!r}, {error}") from error
         train, held = hold_out(read, HELD_OUT)
         tokenizer = workshop.tokenizer(start)
         pairs, held_pairs = (make_pairs(tokenizer, part, start.context) for part in (train, held))

@@ -47,7 +47,7 @@ class Rows:
 
     def run(self, inputs: Mapping[str, Artefact], workshop: Workshop) -> Artefact:
         rows = sum(1 for line in _content(self.config.file).split(b"\n") if line.strip())
-        return DatasetSpec(self.config.file, rows, self.config.sha256)
+        return DatasetSpec(str(Path(self.config.file).expanduser()), rows, self.config.sha256)
 
 
 def _content(file: str) -> bytes:

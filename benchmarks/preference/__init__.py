@@ -80,9 +80,9 @@ class Preference:
 
 
 def _items(source: Source, kind: Care) -> Iterator[Item]:
-    from cai_eval.training.comparisons import read_comparisons
+    from cai_eval.training.comparisons import comparable, read_comparisons
 
-    rows = source.rows(SETS[kind])
+    rows = [row for row in source.rows(SETS[kind]) if "chosen" not in row or comparable(row)]
     comparisons = read_comparisons(rows, kind)
     ids = distinct(f"{kind} {each.id}" for each in comparisons)
     for name, row, each in zip(ids, rows, comparisons, strict=True):

@@ -30,15 +30,13 @@ if TYPE_CHECKING:
 )
 def command(config: tuple[str, ...], inputs: tuple[str, ...], device: str | None, out: Path, **asked: Any) -> None:
     """Run one TRAINER alone and say where its model lies. The same command again goes on where a stopped one was."""
-    import yaml
-
     from cai_eval.cli.display import Display
     from cai_eval.contracts import DatasetSpec
     from cai_eval.study.store import RunDirectory
     from cai_eval.study.train import Order, make, prepare
     from cai_eval.study.workshop import Models
 
-    settings = {key: yaml.safe_load(value) for key, value in _pairs("--set", config).items()}
+    settings = {key: _value(value) for key, value in _pairs("--set", config).items()}
     models = Models(device, seed=asked["seed"])
     with redirect_stdout(sys.stderr), Display().status("planning") as status:
         node, source = prepare(Order(config=settings, inputs=_pairs("--input", inputs), **asked), models, status)
@@ -54,6 +52,17 @@ def _pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:
         if not all(text.partition("=")[::2]):
             raise click.BadParameter(f"{text!r} is not of the form NAME=VALUE", param_hint=option)
     return {key: value for key, _, value in (text.partition("=") for text in given)}
+
+
+def _value(text: str) -> Any:
+    import yaml
+
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise click.BadParameter(
+            f"{text!r} is no YAML: put it in double quotes, inside the shell's", param_hint="--set"
+        ) from None
 
 
 def _telling(status: Callable[[str], None]) -> Callable[[Node, float, float, str], None]:

@@ -53,6 +53,7 @@ def import_(votes: Path, run: Path, key: Path | None, judge: str) -> None:
     """Read votes back into the run, and redraw its report."""
     from cai_eval.study import votes as blind
     from cai_eval.study.report import draw_report
+    from cai_eval.study.results import load_results
     from cai_eval.study.store import RunDirectory
 
     if not re.fullmatch(r"[\w.-]+", judge):
@@ -61,4 +62,5 @@ def import_(votes: Path, run: Path, key: Path | None, judge: str) -> None:
     voted = blind.read_votes(votes, key or votes.with_suffix(".key.json"))
     with directory.lock():
         path = blind.keep(run, judge, voted)
-    click.echo(f"{path}: {len(voted)} votes; report: {draw_report([run], run / 'report')}")
+    told = blind.gone([vote for vote in load_results([run]).votes if vote.judge == judge])
+    click.echo(" ".join([f"{path}: {len(voted)} votes.", *told, f"Report: {draw_report([run], run / 'report')}"]))

@@ -91,7 +91,7 @@ class _Generation:
         self._sampling = sampling
         self._seed = seed
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def run(self, prompts: Sequence[Prompt], rows: int) -> list[list[Sample]]:
         """Longest prompts first: those that are prefilled together are then alike in length."""
         different = self._sampling.samples if self._sampling.temperature else 1

@@ -11,6 +11,7 @@ from typing import Any
 from cai_eval import registry
 from cai_eval.study.results import load_results
 from cai_eval.study.store import RunDirectory, disk_errors
+from cai_eval.study.votes import gone
 
 _ABSOLUTE = re.compile(r"(?<![^\s,='\"])(?:~?/[^/,\s]+)+/([^/,\s]+)/?")
 
@@ -26,8 +27,10 @@ def draw_report(runs: Sequence[Path], out: Path) -> Path:
     manifest = directory.manifest()
     results = load_results(runs)
     reports = [registry.create("reports", name, config) for name, config in manifest["suite"]["reports"].items()]
+    about = provenance(directory, manifest)
+    about["notes"] = [*about.get("notes", ()), *gone(results.votes)]
     with disk_errors(out):
-        page = build(results, reports, provenance(directory, manifest), out)
+        page = build(results, reports, about, out)
     return page
 
 

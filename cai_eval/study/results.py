@@ -11,7 +11,7 @@ import pandas as pd
 from cai_eval.contracts import Metric, Record, Results, Trained, Vote
 from cai_eval.errors import UserError
 from cai_eval.study.store import CellDirectory, RunDirectory
-from cai_eval.study.votes import kept
+from cai_eval.study.votes import counted, kept
 
 _SCORE = "score."
 
@@ -27,6 +27,10 @@ def load_results(paths: Sequence[Path]) -> Results:
     laboratory = ""
     trained: list[Trained] = []
     votes: list[Vote] = []
+
+    def details(key: str) -> Sequence[Record]:
+        return directories[key].records()
+
     for path in paths:
         run = RunDirectory.read(path)
         manifest = run.manifest()
@@ -36,8 +40,8 @@ def load_results(paths: Sequence[Path]) -> Results:
         datasets = {entry["intervention"] for entry in made if entry["kind"] == "dataset"}
         names = [name for name in manifest["interventions"] if name not in datasets]
         interventions |= {name: parts.get(name, {}).get("title", "") or name for name in names}
-        votes += kept(path)
         trained += [_trained(run, entry) for entry in made if run.artefact(entry["hash"]) is not None]
+        before = set(cells)
         for entry in manifest["cells"]:
             cell = run.cell(entry["hash"])
             summary = cell.summary()
@@ -50,12 +54,10 @@ def load_results(paths: Sequence[Path]) -> Results:
             frames.append(_long(cell.frame(), key))
             metrics.setdefault(entry["benchmark"], [Metric(**metric) for metric in summary["metrics"]])
             directories[key] = cell
+        votes += counted(kept(path), {key: about for key, about in cells.items() if key not in before}, details)
     if not cells:
         where = ", ".join(str(path) for path in paths)
         raise UserError(f"no cell of {where} is finished: run `cai-eval run` there first.")
-
-    def details(key: str) -> Sequence[Record]:
-        return directories[key].records()
 
     table = pd.DataFrame.from_dict(cells, orient="index").rename_axis("cell")
     records = pd.concat(frames, ignore_index=True)

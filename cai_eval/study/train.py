@@ -56,7 +56,7 @@ def prepare(order: Order, models: Models, progress: Callable[[str], None]) -> tu
     for slot in order.inputs:
         if slot not in trainer.inputs:
             raise unknown("input", slot, trainer.inputs)
-    files = {slot: given for slot, given in order.inputs.items() if Path(given).is_file()}
+    files = {slot: given for slot, given in order.inputs.items() if Path(given).expanduser().is_file()}
     for slot, given in order.inputs.items():
         if slot not in files and given.endswith((".json", ".jsonl")):
             raise UserError(f"there is no file {given!r} for the input {slot!r}: check the path.")

@@ -3,6 +3,9 @@
 A sheet (CSV) shows a prompt and two answers, A and B, in random order, and nothing of who gave them; a key beside it
 says that, for the import alone. Pairs of policies, prompts and samples are drawn at random at the largest size.
 Two answers that are the same need no vote: they go into the key as ties.
+
+A vote is on what was shown. It counts as long as the same policies give the very same answers to the prompt, whether
+or not they were computed anew since.
 """
 
 from __future__ import annotations
@@ -10,13 +13,15 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from cai_eval.contracts import Record, Results, Vote
+from cai_eval.data import item_id
 from cai_eval.errors import UserError, unknown
 from cai_eval.study.store import disk_errors, publish_json, read_json
 
@@ -27,17 +32,44 @@ TRIES = 20  #: draws for each comparison that is wanted, for some have come befo
 
 
 @dataclass(frozen=True)
+class Author:
+    """Who gave an answer, by the names of the study, and to which benchmark."""
+
+    benchmark: str
+    rung: str
+    intervention: str
+    seed: str
+
+    @classmethod
+    def of(cls, cell: Mapping[str, Any]) -> Author:
+        """The one of a row of `Results.cells`."""
+        return cls(*(str(cell[name]) for name in ("benchmark", "rung", "intervention", "seed")))
+
+
+@dataclass(frozen=True)
 class Blind:
-    """One comparison. A is the answer of cell `first`. share: of the first, where the answers are the same."""
+    """One comparison. A is the answer of `first`. share: of the first, where the answers are the same."""
 
     id: str
     item: str
     prompt: str
     a: str
     b: str
-    first: str
-    second: str
+    first: Author
+    second: Author
     share: float | None = None
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """A vote as it is kept: of two authors, for what they said then. shown: digests of the prompt with each answer."""
+
+    judge: str
+    item: str
+    first: Author
+    second: Author
+    shown: tuple[str, str]
+    share: float
 
 
 def draw(results: Results, benchmark: str, interventions: Sequence[str], count: int, seed: int) -> list[Blind]:
@@ -57,16 +89,16 @@ def draw(results: Results, benchmark: str, interventions: Sequence[str], count: 
     cells = cells[cells["intervention"].isin(interventions or cells["intervention"])].drop_duplicates("intervention")
     if len(cells) < 2:
         raise UserError("votes are on pairs of policies: name two that answered, or run more.")
-    said = {str(cell): _samples(results.details(str(cell))) for cell in cells.index}
+    said = {Author.of(about): _samples(results.details(str(cell))) for cell, about in cells.iterrows()}
     items = [item for item in next(iter(said.values())) if all(item in told for told in said.values())]
     if not items:
         raise UserError(f"no prompt of {benchmark} was answered by all these policies: name others.")
-    rng, drawn = Random(seed), dict[tuple[str, frozenset[tuple[str, str]]], Blind]()
+    rng, drawn = Random(seed), dict[tuple[str, frozenset[tuple[Author, str]]], Blind]()
     for _ in range(TRIES * count):
         item = rng.choice(items)
         first, second = rng.sample(list(said), 2)
         prompt = said[first][item][0]
-        a, b = (rng.choice(said[cell][item][1]) for cell in (first, second))
+        a, b = (rng.choice(said[author][item][1]) for author in (first, second))
         pair = Blind(f"{len(drawn):04d}", item, prompt, a, b, first, second, 0.5 if a == b else None)
         drawn.setdefault((item, frozenset({(first, a), (second, b)})), pair)
         if len(drawn) == count:
@@ -127,7 +159,13 @@ def read_votes(votes: Path, key: Path) -> list[tuple[Blind, float]]:
 
     Raises UserError, naming the line, for an id that the key lacks, one that comes twice, and a vote that is none.
     """
-    pairs = {each["id"]: Blind(**each) for each in read_json(key).get("pairs", [])}
+    if not key.is_file():
+        raise UserError(f"{key} does not exist: give --key the file that was exported beside the sheet.")
+    try:
+        listed = [Blind(**_with_authors(each)) for each in read_json(key)["pairs"]]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{key} is no key of `cai-eval votes export`: give the one beside the sheet.") from error
+    pairs = {pair.id: pair for pair in listed}
     found = [(pair, pair.share) for pair in pairs.values() if pair.share is not None]
     seen: Counter[str] = Counter()
     for line, row in enumerate(_rows(votes), 2):
@@ -157,11 +195,74 @@ def keep(run: Path, judge: str, voted: Sequence[tuple[Blind, float]]) -> Path:
     path = run / FOLDER / f"{judge}.json"
     with disk_errors(path):
         path.parent.mkdir(exist_ok=True)
-    votes = [Vote(judge, pair.item, pair.first, pair.second, share) for pair, share in voted]
+    votes = [
+        Ballot(
+            judge,
+            pair.item,
+            pair.first,
+            pair.second,
+            (_digest(pair.prompt, pair.a), _digest(pair.prompt, pair.b)),
+            share,
+        )
+        for pair, share in voted
+    ]
     publish_json(path, {"votes": [asdict(vote) for vote in votes]})
     return path
 
 
-def kept(run: Path) -> list[Vote]:
+def kept(run: Path) -> list[Ballot]:
     """All votes of a run. Raises UserError for a file that is damaged."""
-    return [Vote(**vote) for file in sorted((run / FOLDER).glob("*.json")) for vote in read_json(file)["votes"]]
+    found = []
+    for file in sorted((run / FOLDER).glob("*.json")):
+        try:
+            found += [Ballot(**_with_authors(vote)) for vote in read_json(file)["votes"]]
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{file} holds no votes that can be read: import them again, or take it away.") from error
+    return found
+
+
+def counted(
+    ballots: Sequence[Ballot], cells: Mapping[str, Mapping[str, Any]], details: Callable[[str], Sequence[Record]]
+) -> list[Vote]:
+    """The ballots as votes on cells; the cell of an answer that nobody gives any more is "".
+
+    cells: rows of `Results.cells`. details: loads a cell's records; called for cells with votes alone.
+    """
+    of = {Author.of(about): cell for cell, about in cells.items()}
+    shown = {
+        author: {
+            (item, _digest(prompt, answer))
+            for item, (prompt, answers) in _samples(details(of[author])).items()
+            for answer in answers
+        }
+        for author in {author for ballot in ballots for author in (ballot.first, ballot.second)} & of.keys()
+    }
+
+    def cell(author: Author, item: str, digest: str) -> str:
+        return of[author] if (item, digest) in shown.get(author, ()) else ""
+
+    return [
+        Vote(
+            ballot.judge,
+            ballot.item,
+            cell(ballot.first, ballot.item, ballot.shown[0]),
+            cell(ballot.second, ballot.item, ballot.shown[1]),
+            ballot.share,
+        )
+        for ballot in ballots
+    ]
+
+
+def gone(votes: Sequence[Vote]) -> list[str]:
+    """A sentence on how many votes are on answers that no cell gives any more; none where all count."""
+    lost = sum(not (vote.first and vote.second) for vote in votes)
+    return [f"{lost:,} of {len(votes):,} votes are on answers that no policy gives any more, and do not count."][:lost]
+
+
+def _digest(prompt: str, answer: str) -> str:
+    return item_id(prompt, answer)
+
+
+def _with_authors(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What JSON holds of a comparison or a ballot, with its dataclasses."""
+    return {**fields, **{side: Author(**fields[side]) for side in ("first", "second")}}

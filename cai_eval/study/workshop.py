@@ -117,14 +117,19 @@ class NodeWorkshop:
         return self.models.scorer(spec)
 
     def rows(self, spec: DatasetSpec) -> Iterator[dict[str, Any]]:
-        """Blank lines are passed over. Raises UserError, naming the line, for what is not JSON in UTF-8."""
+        """Blank lines are passed over. Raises UserError, naming the line, for what is no JSON object in UTF-8."""
         with open(spec.path, "rb") as handle:
             for number, line in enumerate(handle, 1):
                 if line.strip():
                     try:
-                        yield json.loads(line)
+                        row = json.loads(line)
                     except ValueError as error:
                         raise UserError(f"{spec.path}, line {number}: not JSON ({error}); correct the line.") from error
+                    if not isinstance(row, dict):
+                        raise UserError(
+                            f"{spec.path}, line {number}: not an object with named values; correct the line."
+                        )
+                    yield row
 
     def progress(self, done: float, total: float, note: str = "") -> None:
         self.report(done, total, note)

@@ -57,13 +57,27 @@ def read_comparisons(rows: Iterable[JSON], kind: str = "") -> list[Comparison]:
     return read
 
 
+def comparable(row: Mapping[str, JSON]) -> bool:
+    """Whether a published row has two different answers behind a common beginning; of hh-rlhf some rows have not.
+
+    Raises UserError for a row without two transcripts.
+    """
+    parted = _parted(*(_turns(row, side, "a published row") for side in ("chosen", "rejected")))
+    return parted is not None and parted[1] != parted[2]
+
+
 def _comparison(row: JSON, kind: str, where: str) -> Comparison:
     if not isinstance(row, Mapping):
         raise UserError(f"{where}: expected an object with prompt, first, second and label.")
     by = row.get("by")
     label = row.get("label")
     if "chosen" in row or "rejected" in row:
-        prompt, first, second = _parted(_turns(row, "chosen", where), _turns(row, "rejected", where), where)
+        parted = _parted(_turns(row, "chosen", where), _turns(row, "rejected", where))
+        if parted is None:
+            raise UserError(
+                f"{where}: the transcripts have no common beginning that awaits an answer; take the row out."
+            )
+        prompt, first, second = parted
         by, label = by or "human", 1
     else:
         prompt, first, second = (_text(row, key, where) for key in ("prompt", "first", "second"))
@@ -88,7 +102,10 @@ def _comparison(row: JSON, kind: str, where: str) -> Comparison:
 def _text(row: Mapping[str, JSON], key: str, where: str) -> str:
     text = row.get(key)
     if not isinstance(text, str) or not text.strip():
-        raise UserError(f"{where}: {key!r} is missing or empty; every comparison needs prompt, first and second.")
+        raise UserError(
+            f"{where}: {key!r} is missing or empty; every comparison needs prompt, first and second, or chosen and "
+            "rejected."
+        )
     return text.strip()
 
 
@@ -101,8 +118,8 @@ def _turns(row: Mapping[str, JSON], key: str, where: str) -> list[Turn]:
     return [Turn(role, text.strip()) for role, text in zip(roles, parts[1::2], strict=True)]
 
 
-def _parted(chosen: list[Turn], rejected: list[Turn], where: str) -> tuple[str, str, str]:
-    """The common prompt, and what follows it in each."""
+def _parted(chosen: list[Turn], rejected: list[Turn]) -> tuple[str, str, str] | None:
+    """The common prompt, and what follows it in each; None where nothing common awaits an answer."""
     cut = -1
     for place, (one, other) in enumerate(zip(chosen, rejected, strict=False)):
         if one.role == other.role == "Assistant":
@@ -110,7 +127,7 @@ def _parted(chosen: list[Turn], rejected: list[Turn], where: str) -> tuple[str, 
         if one != other:
             break
     if cut < 0:
-        raise UserError(f"{where}: the transcripts have no common beginning that awaits an answer; take the row out.")
+        return None
     first, second = (render(turns[cut:]).removeprefix("Assistant:").strip() for turns in (chosen, rejected))
     return awaiting_reply(chosen[:cut]), first, second
 

@@ -26,6 +26,7 @@ SHARD = 64  #: pairs that a kill can lose
 COLLAPSED = 0.5  #: share of pairs with two equal answers above which a sampler counts as collapsed
 
 SAME = "both answers are the same"
+APART = "the answers have no common beginning"
 NO_TURN = "an answer is empty or holds another turn"
 TOO_LONG = "too long for the sampler"
 UNLABELLED = "too long for the labeller"

@@ -94,9 +94,9 @@ def train(
             raise UserError(f"{directory} holds a training with other settings: choose another directory or delete it.")
         before, guard = state["before"], _Guard(patience, state["first"])
         _restore(parameters, optimizers, state)
-    ranks.wait()
     path = directory / "log.jsonl"
     log = Log(path, start) if ranks.main else None
+    ranks.wait()  # until all have read the checkpoint, and the log ends where it does
 
     def diverged(step: int) -> UserError:
         kept = ""
@@ -147,6 +147,7 @@ def train(
     finally:
         if log:
             log.close()
+    ranks.wait()  # until the log is complete
     model.eval()
     if digest(parameters) == before:
         raise UserError("the training changed no weight: raise the learning rate, or train more than 0 steps.")

@@ -15,6 +15,7 @@ from cai_eval.models.loading import load_model, quiet
 from .loop import Batch, Objective, Progress, train
 from .lora import LoRA, add_adapters, merge_adapters
 from .optimisation import Optimisation
+from .ranks import Ranks
 
 CHECKPOINTS = 10  #: in a training
 PATIENCE = 5  #: steps of a loss far above its start, before a training counts as diverged
@@ -55,13 +56,14 @@ def train_policy(
 
 
 def save_model(model: Any, tokenizer: Any, place: Path) -> None:
-    """A directory that `from_pretrained` takes, whole or not at all."""
-    unfinished = place.with_name("unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)  # a kill leaves temporary files, which nobody wants in a model
-    with quiet():
-        model.save_pretrained(unfinished)
-        tokenizer.save_pretrained(unfinished)
-    unfinished.rename(place)
+    """A directory that `from_pretrained` takes, whole or not at all. For all ranks to call; one of them writes."""
+
+    def write(directory: Path) -> None:
+        with quiet():
+            model.save_pretrained(directory)
+            tokenizer.save_pretrained(directory)
+
+    Ranks().make(place, write)
 
 
 def _note(progress: Progress) -> str:

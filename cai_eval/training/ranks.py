@@ -6,12 +6,14 @@ without work in a step adds zeros. Started by torchrun or `accelerate launch`; a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import torch
 from accelerate import PartialState  # type: ignore[import-untyped]
-from accelerate.utils import reduce  # type: ignore[import-untyped]
+from accelerate.utils import gather_object, reduce  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
 T = TypeVar("T")
@@ -37,6 +39,13 @@ class Ranks:
         """This process's part of the items."""
         return items[self.rank :: self._state.num_processes]
 
+    def gather(self, made: Sequence[T]) -> list[T]:
+        """What the processes made of their shares, one thing of each item, in the items' order."""
+        if self.alone:
+            return list(made)
+        parts: list[list[T]] = gather_object([list(made)])
+        return [part[row] for row in range(len(parts[0])) for part in parts if row < len(part)]
+
     def sum(self, *values: float) -> list[float]:
         """Each value summed over the processes."""
         if self.alone:
@@ -53,6 +62,15 @@ class Ranks:
         parts = torch.split(total, [p.numel() for p in parameters])
         for parameter, part in zip(parameters, parts, strict=True):
             parameter.grad = part.view_as(parameter)
+
+    def make(self, place: Path, write: Callable[[Path], None]) -> None:
+        """Have the main process make the directory by `write`, whole or not at all, if it is not there already."""
+        if self.main and not place.is_dir():
+            unfinished = place.with_name("unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)  # what a kill left
+            write(unfinished)
+            unfinished.rename(place)
+        self.wait()
 
     def wait(self) -> None:
         """Return when every process has come here."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,7 @@ from .preferences import (
     pair_batches,
     preference_objective,
 )
+from .ranks import Ranks
 
 CHECKPOINTS = 10  #: in a training
 HALVINGS = 6  #: of the number of steps; after each the held-out pairs are scored
@@ -70,9 +72,8 @@ def train_scorer(
         )
         merged = merge_adapters(model.body) if lora else body
         mean = trained.evaluations[optimisation.steps]["mean"]
-        unfinished = place.with_name("unfinished")
-        save_scorer(merged, model.score.weight[0], mean, workshop.tokenizer(start), unfinished)
-        unfinished.rename(place)
+        tokenizer = workshop.tokenizer(start)
+        Ranks().make(place, partial(save_scorer, merged, model.score.weight[0], mean, tokenizer))
     shutil.rmtree(workshop.directory / "checkpoints", ignore_errors=True)
     return ScorerSpec(str(place), fingerprint(str(place)), start.parameters, start.context)
 

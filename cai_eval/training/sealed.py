@@ -9,8 +9,11 @@ import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+
+from safetensors import SafetensorError
 
 from cai_eval.errors import UserError
 
@@ -24,7 +27,7 @@ def publish(directory: Path, stem: str, suffix: str, write: Callable[[IO[bytes]]
     Raises UserError where the disk refuses.
     """
     part = directory / f"{os.getpid()}{UNFINISHED}"
-    try:
+    with writing(stem, directory):
         directory.mkdir(parents=True, exist_ok=True)
         try:
             with part.open("wb+") as file:
@@ -35,10 +38,17 @@ def publish(directory: Path, stem: str, suffix: str, write: Callable[[IO[bytes]]
             return part.rename(path)
         finally:
             part.unlink(missing_ok=True)
-    except (OSError, RuntimeError) as error:  # torch's writer wraps the disk's errors in RuntimeError
+
+
+@contextmanager
+def writing(what: str, directory: Path) -> Iterator[None]:
+    """Raises UserError where the disk refuses."""
+    try:
+        yield
+    except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors wrap the disk's errors
         reason = getattr(error, "strerror", None) or str(error).splitlines()[0]
         raise UserError(
-            f"{stem} cannot be written to {directory} ({reason}): make room, run the same command again and it goes "
+            f"{what} cannot be written to {directory} ({reason}): make room, run the same command again and it goes "
             "on from what is there."
         ) from error
 

@@ -16,6 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from cai_eval.errors import UserError
+
 from .data import pad
 from .sealed import intact, publish, published
 from .teacher import BATCH_TOKENS, Distribution, Passage
@@ -42,7 +44,10 @@ class Targets:
         compute: Callable[[Sequence[Passage], int], Distribution],
         progress: Callable[[int, int], None] = lambda done, total: None,
     ) -> None:
-        """Compute what is not there yet; progress: (shards done, shards). Raises UserError where the disk refuses."""
+        """Compute what is not there yet; progress: (shards done, shards).
+
+        Raises UserError where the disk refuses, and where the teacher computes NaN.
+        """
         k = min(k, vocabulary)
         self._passages = passages
         self._record = record(k, vocabulary)
@@ -111,6 +116,10 @@ def _filled(
         most = max(1, BATCH_TOKENS // len(passages[left[0]].teacher))
         batch, left = left[:most], left[most:]
         found = compute([passages[i] for i in batch], k)
+        if found.logprobs.isnan().any():
+            raise UserError(
+                "the teacher's predictions are not numbers: its weights are damaged; choose another teacher."
+            )
         places = np.concatenate([np.arange(starts[i], starts[i + 1]) for i in batch])
         for field, values in (("indices", found.indices), ("logprobs", found.logprobs), ("tail", found.tail)):
             records[field][places] = values.numpy()

@@ -4,23 +4,23 @@
 
 The model is FOLDER/model; the result lies in FOLDER/node. Each PLACE is a fork that is killed there, in this order:
 scoring (an update's answers are drawn), learning (some of an update's steps are done), anywhere (some time after its
-start).
+start). Without any, torchrun may start it as well.
 """
 
 import os
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from dying import run
+from dying import die, run
 
 from cai_eval.contracts import PolicySpec, ScorerSpec
 from cai_eval.models.fingerprint import fingerprint
 from cai_eval.study.workshop import Models, NodeWorkshop
 from cai_eval.testing import RowsSource
 from cai_eval.trainers.ppo import PPO
+from cai_eval.training.ppo import updates
 from cai_eval.training.ppo.updates import Updates
 
 SOURCE = RowsSource(
@@ -28,6 +28,7 @@ SOURCE = RowsSource(
 )
 CONFIG = {"updates": 5, "batch": 8, "minibatches": 4, "rate": 1e-3, "max_tokens": 8, "kl_target": 0.1}
 SCORER = ScorerSpec("letters", "letters", 1, 512)
+updates.MICRO_TOKENS = 40  # so that a step has several micro-batches
 
 
 class Letters:
@@ -53,10 +54,6 @@ def work(folder: Path) -> None:
     start = PolicySpec(model, fingerprint(model), 1000, 512)
     workshop = Workshop(folder / "node", 0, SOURCE, Models(device="cpu"), lambda done, total, note: None)
     PPO(PPO.Config(**CONFIG)).run({"start": start, "reward": SCORER}, workshop)
-
-
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def die_scoring() -> None:

@@ -8,13 +8,10 @@ batch is drawn), anywhere (some time after its start).
 """
 
 import os
-import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import IO
 
-from dying import run
+from dying import die, die_writing, run
 from tiny import TEXT
 
 from cai_eval.contracts import PolicySpec
@@ -49,26 +46,6 @@ def work(folder: Path) -> None:
     teacher = replace(base, prefix=make_prefix(load_tokenizer(model), TEXT[:400], ""))
     workshop = NodeWorkshop(folder / "node", 0, SOURCE, Models(device="cpu"), lambda done, total, note: None)
     ContextDistillation(ContextDistillation.Config(**CONFIG)).run({"start": base, "teacher": teacher}, workshop)
-
-
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def die_writing(module: object, stem: str) -> None:
-    """Let this process die when `module` has half written the file."""
-    publish = module.publish  # type: ignore[attr-defined]
-
-    def dying(directory: Path, name: str, suffix: str, write: Callable[[IO[bytes]], None]) -> Path:
-        def half(file: IO[bytes]) -> None:
-            write(file)
-            file.flush()
-            file.truncate(file.tell() // 2)
-            die()
-
-        return publish(directory, name, suffix, half if name == stem else write)  # type: ignore[no-any-return]
-
-    module.publish = dying  # type: ignore[attr-defined]
 
 
 def die_training(step: int) -> None:

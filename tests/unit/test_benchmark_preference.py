@@ -11,6 +11,7 @@ from toy_policy import ToyPolicy
 from cai_eval.benchmarks.preference import SETS, Preference
 from cai_eval.contracts import PolicySpec, Record, ScorerSpec
 from cai_eval.data import PublishedSource
+from cai_eval.errors import UserError
 from cai_eval.inference.scorer import answer_ids
 from cai_eval.lab.rows.preferences import NOISE
 from cai_eval.lab.source import LaboratorySource
@@ -60,6 +61,18 @@ def test_items_decide_and_cluster_by_prompt() -> None:
     assert [item.category for item in items] == ["helpful"] * 3 + ["harmless"] * 2
     assert items[0].cluster == items[1].cluster == items[3].cluster != items[2].cluster
     assert [item.data["label"] for item in items] == [0.8, 0.1, 1.0, 0.8, 0.1]
+
+
+def test_published_rows_without_a_choice_are_left_out() -> None:
+    good = ROWS[-1]
+    rows = [{**good, "rejected": good["chosen"]}, good, {**good, "rejected": "\n\nHuman: How?\n\nAssistant: So."}]
+    source = RowsSource({"helpful-comparisons": rows})
+    (item,) = Preference(Preference.Config(sets=("helpful",))).items(source)
+    assert item.data["first"] == "A clock."
+    with pytest.raises(UserError, match="'rejected' is missing"):
+        Preference(Preference.Config(sets=("helpful",))).items(
+            RowsSource({"helpful-comparisons": [{"chosen": good["chosen"]}]})
+        )
 
 
 def test_a_scorer_is_right_and_calibrated_by_its_difference() -> None:

@@ -11,6 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cai_eval.errors import UserError
+from cai_eval.testing import write_rows
+from cai_eval.testing.toys import RandomPolicy, ToyWorkshop
+from cai_eval.trainers.preference_model import PreferenceModel
 from cai_eval.training.comparisons import Comparison, as_row, hold_out, read_comparisons
 
 ROW = {"prompt": "Human: Why?\n\nAssistant:", "first": "So.", "second": "No.", "label": 0.7}
@@ -148,3 +151,11 @@ def test_a_prompt_is_held_out_whole_whatever_stands_beside_it(numbers: list[int]
 def test_one_prompt_cannot_be_held_out() -> None:
     with pytest.raises(UserError, match="about one prompt"):
         hold_out(read_comparisons([ROW, ROW]), 0.1)
+
+
+def test_a_preference_model_names_the_input_with_the_bad_row(tmp_path):
+    good = {"prompt": "Human: Why?\n\nAssistant:", "first": "So.", "second": "No.", "label": 1}
+    files = {"comparisons": [good], "more": [good, {**good, "second": "So."}]}
+    inputs = {slot: write_rows(tmp_path / f"{slot}.jsonl", rows) for slot, rows in files.items()}
+    with pytest.raises(UserError, match=r"^input 'more', row 2: both answers are the same"):
+        PreferenceModel(PreferenceModel.Config()).run({"start": RandomPolicy().spec, **inputs}, ToyWorkshop(tmp_path))

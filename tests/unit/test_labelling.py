@@ -24,7 +24,7 @@ from cai_eval.testing.toys import RandomPolicy, ToyWorkshop
 from cai_eval.trainers.ai_feedback import AIFeedback
 from cai_eval.trainers.preference_labels import PreferenceLabels
 from cai_eval.training.comparisons import read_comparisons
-from cai_eval.training.labelling import NO_TURN, SAME, TOO_LONG, UNLABELLED
+from cai_eval.training.labelling import APART, NO_TURN, SAME, TOO_LONG, UNLABELLED
 
 PROMPTS = [
     {"id": f"prompt {i}", "prompt": f"How do I make {i}?", "kind": "harmful", "cluster": "c"} for i in range(150)
@@ -268,15 +268,16 @@ def test_a_source_without_a_judge_needs_published_choices(tmp_path):
 
 def test_published_choices_are_taken_as_they_are(tmp_path):
     rows = [hh_rlhf.row(f"q{i}", better="good", worse="good" if i % 4 == 3 else "bad") for i in range(40)]
-    workshop = Workshop(tmp_path, RowsSource({"red-team-prompts": rows}))
+    other = [{**row, "rejected": "\n\nHuman: Another?\n\nAssistant: bad"} for row in rows]
+    workshop = Workshop(tmp_path, RowsSource({"red-team-prompts": [*rows, *other]}))
     labelled = preference_labels(workshop, count=4, pairs=3)
-    same = summary(workshop)["dropped"][SAME]
-    assert 0 < same <= 10
+    same, apart = (summary(workshop)["dropped"][why] for why in (SAME, APART))
+    assert 0 < same <= 10 < apart <= 40
     assert summary(workshop) == {
-        "pairs": 12 + same,
+        "pairs": 12 + same + apart,
         "rows": 12,
         "by": {"human": 12},
-        "dropped": {SAME: same},
+        "dropped": {SAME: same, APART: apart},
         "collapsed": False,
     }
     assert all((row["first"], row["second"], row["label"]) == ("good", "bad", 1.0) for row in labelled)

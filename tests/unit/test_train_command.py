@@ -84,15 +84,27 @@ def test_a_file_that_is_not_there_is_named(train: Any) -> None:
         train("--input", "dialogues=talks.jsonl")
 
 
-@pytest.mark.parametrize("damage", [b'{"text": "Human: a', b'{"text": "\xff"}', b"Human: a"])
+@pytest.mark.parametrize("damage", [b'{"text": "Human: a', b'{"text": "\xff"}', b"Human: a", b"7", b'["Human: a"]'])
 def test_a_damaged_line_is_named_and_blank_ones_are_passed_over(damage: bytes, train: Any, tmp_path: Path) -> None:
     path = tmp_path / "talks.jsonl"
     path.write_bytes(b"\n" + path.read_bytes() + b"\n")
     arguments = ("--set", "steps=1", "--input", f"dialogues={path}", "--input", "prompt=base")
     train(*arguments)
     path.write_bytes(path.read_bytes() + damage + b"\n")
-    with pytest.raises(UserError, match=r"talks\.jsonl, line 7: not JSON"):
+    with pytest.raises(UserError, match=r"talks\.jsonl, line 7: not (JSON|an object)"):
         train(*arguments)
+
+
+def test_a_file_is_found_at_home(train: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    train("--set", "steps=1", "--input", "dialogues=~/talks.jsonl", "--input", "prompt=base")
+
+
+@pytest.mark.parametrize("value", ["[1", "a: b: c"])
+def test_a_value_that_is_no_yaml_is_named(value: str) -> None:
+    done = CliRunner().invoke(command, ["fine-tune", "--start", "x", "--set", f"steps={value}"])
+    assert done.exit_code == 2
+    assert f"{value!r} is no YAML" in done.output
 
 
 def test_a_window_of_one_token_is_refused(train: Any) -> None:

@@ -131,13 +131,6 @@ def test_a_student_of_a_plain_teacher_learns_the_first_token_too(bench: Bench) -
     assert as_read(["a b", "Human: a"], "dialogue", start) == [("a b", "Human: a b"), ("Human: a", "Human: a")]
 
 
-def test_rows_without_text_are_refused(bench: Bench, tmp_path: Path) -> None:
-    rows = write_rows(tmp_path / "rows.jsonl", [{"prompt": "?"}])
-    trainer = ContextDistillation(ContextDistillation.Config())
-    with pytest.raises(UserError, match="one with prompt"):
-        trainer.run({"start": bench.base, "teacher": bench.prompted, "texts": rows}, workshop(tmp_path))
-
-
 def test_a_teacher_without_prompt_is_refused(bench: Bench, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no prompt"):
         distil(replace(bench, prompted=bench.base), tmp_path)
@@ -185,6 +178,15 @@ def test_a_rate_that_is_far_too_high_is_an_error_and_makes_no_model(bench: Bench
     with pytest.raises(UserError, match="lower the learning rate"):
         trainer.run({"start": bench.base, "prompt": bench.prompted}, workshop(tmp_path))
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize("row", [{}, {"text": None}, {"prompt": "x"}])
+def test_a_row_without_text_is_named(row: dict[str, Any], bench: Bench, tmp_path: Path) -> None:
+    rows = write_rows(tmp_path / "texts.jsonl", [{"text": CONVERSATION}, row])
+    trainer = ContextDistillation(ContextDistillation.Config())
+    inputs = {"start": bench.base, "teacher": bench.prompted, "texts": rows}
+    with pytest.raises(UserError, match="row 2 of the texts to distil on"):
+        trainer.run(inputs, workshop(tmp_path / "node"))
 
 
 def test_nothing_to_learn_from_is_refused(bench: Bench, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The teacher's predictions: what they are, and what is kept of them on disk."""
 
+import copy
 from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -191,6 +192,16 @@ def test_a_damaged_shard_is_computed_anew(cache: Any, tmp_path: Path) -> None:
     assert teacher.count == 1
     assert_same(mended.batch([0, 1, 2, 3]), before)
     assert len(list(tmp_path.rglob("*.npy"))) == 4
+
+
+def test_what_is_not_a_number_is_not_kept(study: Study, tmp_path: Path) -> None:
+    broken = copy.deepcopy(study.model)
+    torch.nn.init.constant_(broken.get_input_embeddings().weight, torch.nan)
+    head, passages = study.passages(study.prefix)
+    teacher = Teacher(Engine(broken), head, 400)
+    with pytest.raises(UserError, match="predictions are not numbers"):
+        Targets(tmp_path, passages, "broken", 8, 400, teacher.top)
+    assert not list(tmp_path.rglob("*.npy"))
 
 
 def test_other_settings_have_shards_of_their_own(cache: Any) -> None:

@@ -44,6 +44,17 @@ def results(tmp_path_factory):
     return replace(study, details=details)
 
 
+def author(name, rung="large"):
+    return votes.Author("answers", rung, name, "0")
+
+
+def told(**changes):
+    return votes.Blind(**{"id": "0", "item": "i", "prompt": "p", "a": "x", "b": "y", **changes}, **AUTHORS)
+
+
+AUTHORS = {"first": author("one"), "second": author("other")}
+
+
 def filled(pairs, vote):
     rows = list(csv.DictReader(io.StringIO(votes.sheet(pairs))))
     return "id,vote\n" + "".join(f"{row['id']},{vote(row)}\n" for row in rows)
@@ -51,12 +62,13 @@ def filled(pairs, vote):
 
 def test_a_sheet_says_nothing_of_who_answered_and_the_order_is_random(results):
     pairs = votes.draw(results, "answers", ["sl-cai", "rl-cai"], 70, seed=0)
-    assert {pair.first for pair in pairs} == {"answers-large-sl-cai-0", "answers-large-rl-cai-0"}
-    assert 20 < sum(pair.first == "answers-large-sl-cai-0" for pair in pairs) < 50
+    assert {pair.first for pair in pairs} == {author("sl-cai"), author("rl-cai")}
+    assert 20 < sum(pair.first == author("sl-cai") for pair in pairs) < 50
     assert len({pair.item for pair in pairs}) == len(pairs) == 70
     header = votes.sheet(pairs).splitlines()[0]
     assert header == "id,prompt,A,B,vote"
-    assert all(pair.a == f"by {pair.first}" and pair.b == f"by {pair.second}" for pair in pairs)
+    assert all(pair.a == f"by answers-large-{pair.first.intervention}-0" for pair in pairs)
+    assert all(pair.b == f"by answers-large-{pair.second.intervention}-0" for pair in pairs)
     assert pairs == votes.draw(results, "answers", ["sl-cai", "rl-cai"], 70, seed=0)
     assert len(votes.draw(results, "answers", ["sl-cai", "rl-cai"], 1000, seed=0)) == 80
 
@@ -74,8 +86,9 @@ def test_votes_come_back_as_ratings_whatever_the_order_was(results, tmp_path):
     sheet.write_text(filled(pairs, vote))
     voted = votes.read_votes(sheet, key)
     votes.keep(tmp_path, "people", voted)
-    kept = votes.kept(tmp_path)
+    kept = votes.counted(votes.kept(tmp_path), results.cells.to_dict("index"), results.details)
     assert len(kept) == 200
+    assert votes.gone(kept) == []
     with_votes = replace(results, votes=kept)
     played = [match for match in matches(with_votes, "answers") if match.judge == "people"]
     assert {match.quality for match in played} == {"helpfulness", "harmlessness"}
@@ -84,15 +97,14 @@ def test_votes_come_back_as_ratings_whatever_the_order_was(results, tmp_path):
 
 
 def test_ties_and_blanks():
-    pair = votes.Blind("0", "i", "p", "x", "y", "one", "other")
-    same = votes.Blind("1", "i", "p", "x", "x", "one", "other", 0.5)
+    pair, same = told(), told(id="1", b="x", share=0.5)
     assert "x,x" not in votes.sheet([pair, same])
     assert "<fieldset" in votes.page([pair, same])
     assert votes.page([pair, same]).count("<fieldset") == 1
 
 
 def test_a_page_shows_answers_as_text_alone():
-    page = votes.page([votes.Blind("0", "i", "<b>p</b>", "<script>x</script>", "y", "one", "other")])
+    page = votes.page([told(prompt="<b>p</b>", a="<script>x</script>")])
     assert "<script>x" not in page
     assert "&lt;script&gt;x" in page
 
@@ -107,7 +119,7 @@ def test_a_page_shows_answers_as_text_alone():
     ],
 )
 def test_a_wrong_sheet_is_refused_with_its_line(tmp_path, rows, complaint):
-    votes.write_key(tmp_path / "k.json", [votes.Blind("0", "i", "p", "x", "y", "one", "other")])
+    votes.write_key(tmp_path / "k.json", [told()])
     (tmp_path / "v.csv").write_text("id,vote\n" + rows)
     with pytest.raises(UserError, match=complaint):
         votes.read_votes(tmp_path / "v.csv", tmp_path / "k.json")
@@ -122,9 +134,45 @@ def test_votes_that_leave_policies_uncompared_cost_no_other_judge_its_figure(res
     assert "ann (helpfulness)" in parts[-1].caption
 
 
-def test_votes_on_cells_that_are_no_more_are_left_out(results):
-    stale = replace(results, votes=[Vote("people", "p0", "gone", "answers-large-sl-cai-0", 1.0)])
-    assert all(match.judge != "people" for match in matches(stale, "answers"))
+def test_a_vote_stands_as_long_as_both_answers_do(results, tmp_path):
+    pairs = votes.draw(results, "answers", ["sl-cai", "rl-cai"], 40, seed=0)
+    votes.keep(tmp_path, "ann", [(pair, 1.0) for pair in pairs])
+
+    def counted(cells, details):
+        return votes.counted(votes.kept(tmp_path), cells, details)
+
+    cells = results.cells.to_dict("index")
+    anew = {f"{cell} anew": about for cell, about in cells.items()}
+    again = counted(anew, lambda cell: results.details(cell.removesuffix(" anew")))
+    assert {vote.first for vote in again} == {"answers-large-sl-cai-0 anew", "answers-large-rl-cai-0 anew"}
+
+    def changed(cell):
+        return [
+            replace(record, prompt="another" if record.item == pairs[0].item else record.prompt)
+            if record.item != pairs[1].item
+            else replace(record, details={"samples": [{"text": "something else"}]})
+            for record in results.details(cell)
+        ]
+
+    lost = counted(cells, changed)
+    assert [vote.item for vote in lost if not vote.first] == [pair.item for pair in pairs[:2]]
+    assert votes.gone(lost) == ["2 of 40 votes are on answers that no policy gives any more, and do not count."]
+    by_ann = [match for match in matches(replace(results, votes=lost), "answers") if match.judge == "ann"]
+    assert sum((match.shares == 1).sum() for match in by_ann) == 38
+    without = {cell: about for cell, about in cells.items() if about["intervention"] != "sl-cai"}
+    assert all("" in (vote.first, vote.second) for vote in counted(without, results.details))
+
+
+def test_files_that_hold_no_votes_are_refused(results, tmp_path):
+    (tmp_path / "votes").mkdir()
+    (tmp_path / "votes" / "ann.json").write_text('{"votes": [{"judge": "ann", "first": "a", "second": "b"}]}')
+    with pytest.raises(UserError, match=r"ann\.json holds no votes that can be read"):
+        votes.kept(tmp_path)
+    (tmp_path / "v.csv").write_text("id,vote\n0,A\n")
+    with pytest.raises(UserError, match="is no key"):
+        votes.read_votes(tmp_path / "v.csv", tmp_path / "votes" / "ann.json")
+    with pytest.raises(UserError, match="give --key the file"):
+        votes.read_votes(tmp_path / "v.csv", tmp_path / "nowhere.json")
 
 
 @pytest.fixture

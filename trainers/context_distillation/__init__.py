@@ -40,7 +40,7 @@ class ContextDistillation:
         model_config = ConfigDict(extra="forbid", frozen=True)
 
         texts: PositiveInt = Field(2000, description="texts to distil on, where a suite names none")
-        tokens: PositiveInt = Field(256, description="of a text, at most")
+        tokens: int = Field(256, ge=2, description="of a text, at most")
         k: PositiveInt = Field(50, description="the teacher's likeliest tokens that are told apart")
         exact: bool = Field(False, description="KL over the whole vocabulary; the teacher then runs in every step")
         steps: PositiveInt = Field(150, description="optimiser steps")
@@ -88,14 +88,14 @@ class ContextDistillation:
     def _texts(self, inputs: Mapping[str, Artefact], workshop: Workshop) -> list[str]:
         match inputs:
             case {"texts": DatasetSpec() as texts}:
-                return [_text(row) for row in workshop.rows(texts)]
+                return [_text(row, number) for number, row in enumerate(workshop.rows(texts), 1)]
             case _:
                 return draw_texts(workshop.source, self.config.texts, workshop.seed)
 
 
-def _text(row: Mapping[str, JSON]) -> str:
+def _text(row: Mapping[str, JSON], number: int) -> str:
     match row:
         case {"text": str(text)}:
             return text
         case _:
-            raise UserError(f'a text to distil on is a row {{"text": "…"}}, and there is one with {", ".join(row)}.')
+            raise UserError(f'row {number} of the texts to distil on: expected {{"text": "…"}}.')

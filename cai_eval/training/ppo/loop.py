@@ -63,7 +63,7 @@ def train_ppo(
         frozen = load_model(reference.model, dtype="float32").requires_grad_(False)
         adapted = add_adapters(model, lora, workshop.seed) if lora else model
         rollouts = Rollouts(model, tokenizer, Encoder(tokenizer, start.prefix), settings.max_tokens, workshop.seed)
-        if Ranks().main and not (directory / "best-of-n.json").is_file():
+        if not (directory / "best-of-n.json").is_file():
             _write_best_of_n(directory, rollouts, turns[0], reward, held_out)
         updates = Updates(
             ActorCritic(model),
@@ -104,8 +104,8 @@ def _run(
         update = step // settings.steps
         if main:
             _write_samples(directory / "samples.jsonl", update, updates)
-            if update in snapshots and not snapshot(directory, update).is_dir():
-                save(snapshot(directory, update))
+        if update in snapshots:
+            save(snapshot(directory, update))
         return values
 
     def progress(done: Progress) -> None:
@@ -154,6 +154,8 @@ def _write_best_of_n(
     """The baseline on the first update's turns."""
     answers = [answer for group in rollouts.draw(turns, "best of n", max(BEST_OF)) for answer in group]
     shape = len(turns), max(BEST_OF)
+    if not Ranks().main:
+        return
     scores = scored(reward, answers, "at first").double().numpy().reshape(shape)
     others = scored(held_out, answers, "at first").double().numpy().reshape(shape) if held_out else None
     directory.mkdir(parents=True, exist_ok=True)

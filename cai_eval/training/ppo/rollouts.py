@@ -18,6 +18,7 @@ from cai_eval.inference.logprobs import Engine
 from cai_eval.training.data import pad
 from cai_eval.training.heads import SLICE
 from cai_eval.training.objectives import predicted
+from cai_eval.training.ranks import Ranks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,26 +77,33 @@ class Rollouts:
         self._seed = seed
 
     def draw(self, turns: Sequence[str], key: str, samples: int = 1) -> list[list[Answer]]:
-        """Answers to each human's turn at temperature 1, from the whole distribution. key: names the streams."""
-        prompts = [exchange(turn, "dialogue") for turn in turns]
+        """Answers to each human's turn at temperature 1, from the whole distribution. key: names the streams.
+
+        For all ranks to call, which share the work.
+        """
+        ranks = Ranks()
+        places = ranks.share(range(len(turns)))
+        prompts = [exchange(turns[place], "dialogue") for place in places]
         ids = self._encoder.prompts(prompts)
-        asked = [Prompt(one, f"{key}/{place}") for place, one in enumerate(ids)]
+        asked = [Prompt(one, f"{key}/{place}") for place, one in zip(places, ids, strict=True)]
         sampling = Sampling(self._max_tokens, samples, temperature=1.0, stop=STOPS)
         self._engine.forget()
         drawn = generate(self._engine, self._tokenizer, self._encoder.head, asked, sampling, self._seed)
-        return [
+        return ranks.gather(
             [
-                Answer(
-                    prompt,
-                    sample.text.strip(),
-                    np.array((*self._encoder.head, *before, *sample.tokens)),
-                    len(sample.tokens),
-                    sample.finish,
-                )
-                for sample in group
+                [
+                    Answer(
+                        prompt,
+                        sample.text.strip(),
+                        np.array((*self._encoder.head, *before, *sample.tokens)),
+                        len(sample.tokens),
+                        sample.finish,
+                    )
+                    for sample in group
+                ]
+                for prompt, before, group in zip(prompts, ids, drawn, strict=True)
             ]
-            for prompt, before, group in zip(prompts, ids, drawn, strict=True)
-        ]
+        )
 
 
 def collate(answers: Sequence[Answer]) -> dict[str, Tensor]:

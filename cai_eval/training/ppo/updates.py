@@ -2,7 +2,8 @@
 
 An update samples answers, scores them, and goes over them in `epochs` × `minibatches` optimiser steps. All of it is a
 function of the seed, the update and the weights it begins with, so that a training resumed at an update's first step
-ends in the bits of an undisturbed one.
+ends in the bits of an undisturbed one. Several processes share the drawing and the steps; each scores and reads all
+answers, so that all have the same.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from cai_eval.training.data import MICRO_TOKENS
 from cai_eval.training.heads import sliced
 from cai_eval.training.objectives import predicted
 from cai_eval.training.optimisation import order
+from cai_eval.training.ranks import Ranks
 
 from . import algorithm
 from .rollouts import ActorCritic, Answer, Precision, Rollouts, by_answer, collate, read, token_logprobs
@@ -165,6 +167,7 @@ class Updates:
         explained: share of the returns' variance that the values foretold.
         """
         told, sums = self.experience, self._sums
+        tokens, clipped, value_loss = Ranks().sum(sums.tokens, float(sums.clipped), float(sums.value_loss))
         kl = algorithm.sum_masked(algorithm.k3(told.log_ratio), told.mask).mean().item()
         texts = [answer.text for answer in told.answers]
         held_out = {} if told.held_out is None else {"held_out": told.held_out.mean().item()}
@@ -178,8 +181,8 @@ class Updates:
             "cut": sum(answer.finish == "length" for answer in told.answers) / len(texts),
             "distinct": len(set(texts)) / len(texts),
             "coefficient": self.coefficient,
-            "clipped": float(sums.clipped) / max(1, sums.tokens),
-            "value_loss": float(sums.value_loss) / max(1, sums.tokens),
+            "clipped": clipped / tokens,
+            "value_loss": value_loss / tokens,
             "explained": algorithm.explained(told.values[told.mask], told.returns[told.mask]),
         }
         self._adapt(kl)
