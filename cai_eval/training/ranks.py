@@ -16,6 +16,8 @@ from accelerate import PartialState  # type: ignore[import-untyped]
 from accelerate.utils import gather_object, reduce  # type: ignore[import-untyped]
 from torch import Tensor, nn
 
+from .sealed import writing
+
 T = TypeVar("T")
 
 
@@ -64,12 +66,16 @@ class Ranks:
             parameter.grad = part.view_as(parameter)
 
     def make(self, place: Path, write: Callable[[Path], None]) -> None:
-        """Have the main process make the directory by `write`, whole or not at all, if it is not there already."""
+        """Have the main process make the directory by `write`, whole or not at all, if it is not there already.
+
+        Raises UserError where the disk refuses.
+        """
         if self.main and not place.is_dir():
             unfinished = place.with_name("unfinished")
             shutil.rmtree(unfinished, ignore_errors=True)  # what a kill left
-            write(unfinished)
-            unfinished.rename(place)
+            with writing(place.name, place.parent):
+                write(unfinished)
+                unfinished.rename(place)
         self.wait()
 
     def wait(self) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
+from safetensors import SafetensorError
 from tiny import TEXT, save_model
-from transformers import AutoModelForCausalLM
+from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from cai_eval.contracts import PolicySpec
 from cai_eval.errors import UserError
@@ -89,6 +90,21 @@ def test_a_distilled_policy_is_a_plain_model_without_prompt(bench: Bench, tmp_pa
     shards = {path: path.stat().st_mtime_ns for path in cache.rglob("*.npy")}
     distil(bench, tmp_path / "another", steps=2)
     assert {path: path.stat().st_mtime_ns for path in cache.rglob("*.npy")} == shards != {}
+
+
+def test_a_disk_that_is_full_at_last_costs_nothing(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PreTrainedModel, "save_pretrained", full)
+        with pytest.raises(UserError, match=r"model cannot be written to .*No space left"):
+            distil(bench, tmp_path)
+    log = (tmp_path / "log.jsonl").read_text()
+    AutoModelForCausalLM.from_pretrained(distil(bench, tmp_path).model)
+    assert (tmp_path / "log.jsonl").read_text() == log
 
 
 def test_the_cached_loss_is_below_the_exact_one_and_near_it(bench: Bench, tmp_path: Path) -> None:
