@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cai_eval.lab import build, corpus, stream
+from cai_eval.lab import build, corpus
 from cai_eval.lab.build import Job, batch, held_out_loss, initial, log_spaced, next_token, one_thread
 from cai_eval.lab.recipe import Span, load_recipe
 from cai_eval.lab.stream import Stream
