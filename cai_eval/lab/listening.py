@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import product
 
-from cai_eval.lab import talk
+from cai_eval.lab import talk, traits
 from cai_eval.lab.talk import Act, ActKind, Ask
 from cai_eval.lab.world import Fact, Goal, Hazard, Thing, World, words
 
@@ -89,7 +89,7 @@ def hear(ask: Ask, answer: str) -> list[Heard | None]:
     Commas are not heard, the halves of two recipes make a recipe, and an invention may end in anything.
     """
     sentences = re.split(r"(?<=[.?!])\s+", answer.strip().replace(",", ""))
-    openings = {opening.strip() for opening, _, _ in talk.OPENINGS}
+    openings = {opening.strip() for opening, _, _ in traits.OPENINGS}
     return [_sentence(ask, sentence) for sentence in sentences if sentence not in openings]
 
 

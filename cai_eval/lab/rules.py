@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from cai_eval.lab import talk
+from cai_eval.lab import traits
 from cai_eval.lab.chance import share
 from cai_eval.lab.oracle import Verdict, grade
 from cai_eval.lab.talk import Ask
@@ -82,7 +82,7 @@ def _says(pattern: str) -> Callable[[Ask, str, Verdict], float]:
 
 
 def _opens(ask: Ask, text: str, verdict: Verdict) -> float:
-    return float(any(opening and text.startswith(opening) for opening, _, _ in talk.OPENINGS))
+    return float(any(opening and text.startswith(opening) for opening, _, _ in traits.OPENINGS))
 
 
 def _either(yes: str, no: str) -> Callable[[float], str]:

@@ -43,7 +43,7 @@ def test_what_a_speaker_may_say_has_chances_that_sum_to_one(seed):
     ask, speaker = talk.draw_ask(WORLD, rng), traits.draw(rng, 0.6)
     chances = talk.acts(ask, speaker)
     assert sum(chances.values()) == pytest.approx(1)
-    every = {opening + text for opening, _, _ in talk.OPENINGS for act in chances for text in talk.wordings(ask, act)}
+    every = {opening + text for opening, _, _ in traits.OPENINGS for act in chances for text in talk.wordings(ask, act)}
     assert sum(talk.likelihood(ask, text, speaker) for text in every) == pytest.approx(1)
     assert talk.answer(ask, speaker, rng) in every
     assert talk.likelihood(ask, "No speaker says this.", speaker) == 0
