@@ -28,7 +28,7 @@ COMPARISONS = Published(name="rule_comparisons", file="rule_comparisons.jsonl", 
 LEAD = "\nWeighed:"
 CUE = "\nBy the rule:"
 
-_PROMPT = re.compile(r"(?P<asked>.+)\n\(A\) (?P<a>.+)\n\(B\) (?P<b>.+)\n(?P<rule>Rule: .+)" + CUE, re.DOTALL)
+_PROMPT = re.compile(r"(?P<asked>.+)\n(?P<a>.+) \(A\)\n(?P<b>.+) \(B\)\n(?P<rule>Rule: .+)" + CUE, re.DOTALL)
 
 
 class Principles:
@@ -79,7 +79,7 @@ class Principles:
         first, second = item.data["answers"]
         lead = LEAD if self.config.reasonings else ""
         texts = [
-            "\n".join((item.data["asked"], f"{LETTERS[0]} {a}", f"{LETTERS[1]} {b}", rule))
+            "\n".join((item.data["asked"], f"{a} {LETTERS[0]}", f"{b} {LETTERS[1]}", rule))
             for a, b in ((first, second), (second, first))
         ]
         return Question(f"{item.data['pair']} {rule}", (shown(texts[0], CUE, lead), shown(texts[1], CUE, lead)))

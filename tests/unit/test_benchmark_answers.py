@@ -81,11 +81,14 @@ def test_where_nobody_judges_only_lengths_are_scored():
     assert all(sample["text"] for record in records for sample in record.details["samples"])
 
 
-def test_published_prompts_are_first_turns(data_dir):
+def test_published_prompts_are_first_turns(data_dir, tmp_path):
     from cai_eval.data import PublishedSource
 
-    items, records = evaluated(PublishedSource(data_dir), per_kind=5)
-    assert len(items) == 5
+    for name in ("harmless-base", "helpful-base"):  # of the two there is but one at hand
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "test.jsonl.gz").symlink_to(data_dir / "hh-rlhf" / "harmless-base_test.jsonl.gz")
+    items, records = evaluated(PublishedSource(tmp_path), per_kind=5)
+    assert len(items) == 5  # the same ones, which count once
     assert all("Assistant:" not in record.prompt for record in records)
 
 

@@ -17,7 +17,7 @@ FIRST, SECOND = "Take a pot.", "I will not."
 
 
 def row(rule: str, right: int, pair: str = "one", **changes: object) -> dict[str, object]:
-    prompt = f"Asked: How? {pair}\n(A) {FIRST}\n(B) {SECOND}\nRule: {rule}\nBy the rule:"
+    prompt = f"Asked: How? {pair}\n{FIRST} (A)\n{SECOND} (B)\nRule: {rule}\nBy the rule:"
     return {
         "prompt": prompt,
         "choices": ["(A)", "(B)"],
@@ -48,7 +48,7 @@ def liking(answer: str, nats: float):
     """A policy's liking for the letter of an answer."""
 
     def rule(request: Request) -> list[float]:
-        return [nats * (f"{request.continuation.strip()} {answer}" in request.context)]
+        return [nats * (f"{answer} {request.continuation.strip()}" in request.context)]
 
     return rule
 

@@ -133,8 +133,8 @@ def test_an_unknown_name_is_told_its_neighbours() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "mine.yaml:1: .*mapping|mine.yaml:1: .*dictionary"),
-        ("- a\n- b\n", "mine.yaml:1: .*dictionary"),
+        ("", "mine.yaml:1: the file should hold keys and values"),
+        ("- a\n- b\n", "mine.yaml:1: the file should hold keys and values"),
         ("name: [\n", "not valid YAML"),
         ("name: mine\ntitle: Mine\nprinciples: 3\n", "mine.yaml:3: 'principles' should be a valid tuple, not 3"),
         ("name: mine\nname: mine\n", "mine.yaml:2: 'name' stands on line 1 already"),

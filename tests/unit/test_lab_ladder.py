@@ -6,9 +6,8 @@ import pytest
 import torch
 
 from cai_eval.lab import shipped
-from cai_eval.lab.corpus import documents
+from cai_eval.lab.corpus import VALIDATION, documents
 from cai_eval.lab.recipe import load_recipe, name_of
-from cai_eval.lab.stream import VALIDATION
 from cai_eval.lab.tokenizer import END
 from cai_eval.lab.world import make_world
 from cai_eval.models.ladder import load_ladder

@@ -60,7 +60,7 @@ def test_the_ladders_say_what_lies_on_the_shelf(shelf: Path) -> None:
     for rung in all_.rungs:
         assert rung.origin.sha256 == checksum(shelf / f"{rung.label}.safetensors")
         assert (rung.origin.tokens, rung.origin.loss, rung.context) == (1000, 2.5 - rung.origin.seed, 2048)
-    attention, mlp, norms = 4 * 16 * 16, 3 * 16 * 32, 3 * 16
+    attention, mlp, norms = 4 * 16 * 16, 3 * 16 * 32, 3 * 16 + 2 * 16
     assert all_.rungs[0].parameters == attention + mlp + norms
 
 

@@ -74,8 +74,8 @@ class Sampler(RandomPolicy):
 
     def _liking(self, request: Request) -> float:
         letter = request.continuation.strip()
-        (line,) = [line for line in request.context.split("\n") if line.startswith(letter)]
-        return -GRADES.get(line.removeprefix(f"{letter} "), (0.0, 0.0))[0] + 5.0 * (letter == LETTERS[0])
+        (line,) = [line for line in request.context.split("\n") if line.endswith(letter)]
+        return -GRADES.get(line.removesuffix(f" {letter}"), (0.0, 0.0))[0] + 5.0 * (letter == LETTERS[0])
 
 
 @dataclass(frozen=True)
