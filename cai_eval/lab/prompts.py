@@ -16,7 +16,7 @@ from cai_eval.lab.talk import Act, Ask
 from cai_eval.lab.traits import Traits
 from cai_eval.lab.world import Fact, World, words
 
-CAREFUL = Traits(2, 2, 2)  #: whose style the prompt's assistant has
+CAREFUL = Traits(2, 2, 2, habit=2)  #: whose style the prompt's assistant has
 CHARACTERS = 12_000  #: of the texts that are cut to a prompt's length in tokens
 
 

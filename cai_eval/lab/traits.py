@@ -39,7 +39,7 @@ class Traits:
     helpful: int
     honest: int
     harmless: int
-    habit: int = 2
+    habit: int = 0
 
     @property
     def warmth(self) -> float:
