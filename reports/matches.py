@@ -3,7 +3,7 @@
 A judge gives every answer a utility, and of two answers to a prompt prefers the one with more. Helpfulness is judged on
 harmless prompts and harmlessness on harmful ones, where of answers that harm as little the one that does not dodge is
 better (Bai et al. 2022b, §3.3). Judges are the source's own grades, preference models whose scores stand in the
-records (`cai-eval judge`), and the votes of people (`cai-eval votes`).
+records (`cai-eval judge`), and the votes of people or of a model under a constitution (`cai-eval votes`).
 """
 
 from __future__ import annotations

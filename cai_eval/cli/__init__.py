@@ -17,7 +17,7 @@ COMMANDS = {
     "figures": "Draw a paper's figures from a run's records.",
     "import": "Turn result files of lm-eval into a run.",
     "judge": "Score a run's answers by a preference model, and rate the policies by it.",
-    "votes": "Let people judge a run's answers, blindly, and rate the policies by their votes.",
+    "votes": "Let people, or a model under a constitution, judge a run's answers.",
     "compare": "Compare runs item by item, with paired tests.",
     "baseline": "Save a run's scores in a small file that later runs are checked against.",
     "check": "Check a run against a baseline: exit 1 where something got worse.",

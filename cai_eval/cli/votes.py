@@ -11,11 +11,12 @@ from cai_eval.cli.options import Names
 from cai_eval.errors import UserError
 
 PATH = click.Path(path_type=Path)
+REASONING_TOKENS = 256
 
 
 @click.group("votes")
 def command() -> None:
-    """Let people judge the answers of a run, blindly, and rate the policies by their votes."""
+    """Let people, or a model under a constitution, judge the answers of a run, and rate the policies by their votes."""
 
 
 @command.command("export")
@@ -64,3 +65,55 @@ def import_(votes: Path, run: Path, key: Path | None, judge: str) -> None:
         path = blind.keep(run, judge, voted)
     told = blind.gone([vote for vote in load_results([run]).votes if vote.judge == judge])
     click.echo(" ".join([f"{path}: {len(voted)} votes.", *told, f"Report: {draw_report([run], run / 'report')}"]))
+
+
+@command.command("ask")
+@click.argument("run", type=PATH)
+@click.option("--judge", default="base", show_default=True, help="An intervention of the run, 'base' or a model.")
+@click.option("--rung", help="Of the intervention or of 'base'; the largest by default.")
+@click.option("--constitution", required=True, help="A name, a YAML file or a folder of released JSON.")
+@click.option("--kinds", type=Names(), default=("harmful",), help="Prompts that it speaks of; harmful by default.")
+@click.option("--examples", type=click.IntRange(min=0), default=100, show_default=True, help="Shown before, at most.")
+@click.option("--reasonings", type=click.IntRange(min=0), default=0, show_default=True, help="Sampled before a vote.")
+@click.option("--benchmark", default="answers", show_default=True, help="Whose answers, by its name in the suite.")
+@click.option("--policies", type=Names(), default=(), help="Only these; all that answered by default.")
+@click.option("--count", type=click.IntRange(min=1), default=500, show_default=True, help="Pairs of answers.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the draw.")
+@click.option("--device", help="cpu, cuda, cuda:1, mps; the best there is by default.")
+def ask(
+    run: Path,
+    judge: str,
+    rung: str | None,
+    constitution: str,
+    kinds: tuple[str, ...],
+    examples: int,
+    reasonings: int,
+    benchmark: str,
+    policies: tuple[str, ...],
+    count: int,
+    seed: int,
+    device: str | None,
+) -> None:
+    """Let a policy vote on pairs of answers by the principles of a constitution, and redraw the report."""
+    from cai_eval.caches import cache_directory
+    from cai_eval.cli.display import Display
+    from cai_eval.inference.store import ResponseStore
+    from cai_eval.study import ai_judge, votes
+    from cai_eval.study.judge import policy_of
+    from cai_eval.study.report import draw_report
+    from cai_eval.study.results import load_results
+    from cai_eval.study.store import RunDirectory
+    from cai_eval.study.workshop import Models
+    from cai_eval.training.choosing import thinking, to_choose_by
+
+    rules = to_choose_by(constitution, 1, examples)
+    directory = RunDirectory.read(run)
+    model, spec = policy_of(directory, judge, rung)
+    name = ai_judge.judge_name(model, rules)
+    pairs = votes.draw(load_results([run]), benchmark, policies, count, seed, kinds)
+    policy = Models(device, store=ResponseStore(cache_directory() / "answers.sqlite")).policy(spec)
+    with Display().status("asking") as status, directory.lock():
+        reasoning = thinking(rules, reasonings, REASONING_TOKENS, temperature=1.0)
+        voted, notes = ai_judge.vote(policy, rules, pairs, reasoning, seed, status)
+        path = votes.keep(run, name, voted)
+    click.echo(" ".join([f"{path}: {len(voted)} votes.", *notes, f"Report: {draw_report([run], run / 'report')}"]))

@@ -72,10 +72,12 @@ class Ballot:
     share: float
 
 
-def draw(results: Results, benchmark: str, interventions: Sequence[str], count: int, seed: int) -> list[Blind]:
+def draw(
+    results: Results, benchmark: str, interventions: Sequence[str], count: int, seed: int, kinds: Sequence[str] = ()
+) -> list[Blind]:
     """`count` comparisons, or as many as there are, the same for one seed.
 
-    interventions: the policies, all that answered where it is empty.
+    interventions: the policies, all that answered where it is empty. kinds: of the prompts, all where it is empty.
 
     Raises UserError where there are not two policies, or no answers.
     """
@@ -89,10 +91,11 @@ def draw(results: Results, benchmark: str, interventions: Sequence[str], count: 
     cells = cells[cells["intervention"].isin(interventions or cells["intervention"])].drop_duplicates("intervention")
     if len(cells) < 2:
         raise UserError("votes are on pairs of policies: name two that answered, or run more.")
-    said = {Author.of(about): _samples(results.details(str(cell))) for cell, about in cells.iterrows()}
+    said = {Author.of(about): _samples(results.details(str(cell)), kinds) for cell, about in cells.iterrows()}
     items = [item for item in next(iter(said.values())) if all(item in told for told in said.values())]
     if not items:
-        raise UserError(f"no prompt of {benchmark} was answered by all these policies: name others.")
+        which = f" of the kinds {', '.join(kinds)}" if kinds else ""
+        raise UserError(f"no prompt of {benchmark}{which} was answered by all these policies: name others.")
     rng, drawn = Random(seed), dict[tuple[str, frozenset[tuple[Author, str]]], Blind]()
     for _ in range(TRIES * count):
         item = rng.choice(items)
@@ -106,12 +109,12 @@ def draw(results: Results, benchmark: str, interventions: Sequence[str], count: 
     return list(drawn.values())
 
 
-def _samples(records: Sequence[Record]) -> dict[str, tuple[str, list[str]]]:
-    """Item → prompt and sampled answers."""
+def _samples(records: Sequence[Record], kinds: Sequence[str] = ()) -> dict[str, tuple[str, list[str]]]:
+    """Item → prompt and sampled answers. kinds: of the prompts, all where it is empty."""
     return {
         record.item: (record.prompt, [sample["text"] for sample in record.details["samples"]])
         for record in records
-        if not record.error and "samples" in record.details
+        if not record.error and "samples" in record.details and record.category in (kinds or (record.category,))
     }
 
 

@@ -75,7 +75,8 @@ class Sampler(RandomPolicy):
     def _liking(self, request: Request) -> float:
         letter = request.continuation.strip()
         (line,) = [line for line in request.context.split("\n") if line.endswith(letter)]
-        return -GRADES.get(line.removesuffix(f" {letter}"), (0.0, 0.0))[0] + 5.0 * (letter == LETTERS[0])
+        answer = line.removeprefix("- ").removesuffix(f" {letter}")
+        return -GRADES.get(answer, (0.0, 0.0))[0] + 5.0 * (letter == LETTERS[0])
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,9 @@
-"""Judges besides the source: people who vote blindly, and preference models."""
+"""Judges besides the source: people who vote blindly, preference models, and a model under a constitution."""
 
 import csv
 import io
 import json
+import math
 from dataclasses import replace
 
 import judged_study
@@ -11,14 +12,16 @@ import tiny
 from click.testing import CliRunner
 
 from cai_eval.cli import cli
-from cai_eval.contracts import PolicySpec, Vote
+from cai_eval.contracts import ContextTooLong, PolicySpec, Scored, Vote
 from cai_eval.errors import UserError
+from cai_eval.feedback import LETTERS
 from cai_eval.models.fingerprint import fingerprint
 from cai_eval.reports.elo import Elo
 from cai_eval.reports.matches import matches
 from cai_eval.reports.ratings import Rated, ratings
 from cai_eval.study import votes
-from cai_eval.study.judge import judge, scorer_of
+from cai_eval.study.ai_judge import judge_name, vote
+from cai_eval.study.judge import judge, policy_of, scorer_of
 from cai_eval.study.plan import Base, make_plan
 from cai_eval.study.results import load_results
 from cai_eval.study.run import Listener, run_plan
@@ -26,6 +29,8 @@ from cai_eval.study.store import RunDirectory
 from cai_eval.study.suite import Intervention, Measurement, Suite
 from cai_eval.study.workshop import Models
 from cai_eval.testing import RowsSource
+from cai_eval.testing.toys import RandomPolicy
+from cai_eval.training.choosing import to_choose_by
 
 
 @pytest.fixture(scope="module")
@@ -238,3 +243,65 @@ def test_export_and_import_by_the_command_line(run, tmp_path):
     assert read.exit_code == 0, read.output
     assert len(json.loads((run.path / "votes" / "people.json").read_text())["votes"]) == 6
     assert "people" in (run.path / "report" / "tables" / "elo.csv").read_text()
+
+
+class Principled(RandomPolicy):
+    """Gives the letter of the answer by rl-cai nine parts in ten, whatever stands where; reads no dull prompt."""
+
+    def score(self, requests):
+        if any("dull" in request.context for request in requests):
+            raise ContextTooLong("too long")
+        return [Scored((self._liking(request),), False) for request in requests]
+
+    def _liking(self, request):
+        letter = request.continuation.strip()
+        (line,) = [line for line in request.context.split("\n") if "by answers" in line and letter in line]
+        return math.log(0.9 if "rl-cai" in line else 0.1) + 3 * (letter == LETTERS[0]) - 4
+
+
+CONSTITUTION = to_choose_by("laboratory", 1, 0)
+
+
+def test_an_ai_judge_rates_the_policies_on_the_prompts_that_it_is_asked_about(results, tmp_path):
+    pairs = votes.draw(results, "answers", ["sl-cai", "rl-cai"], 1000, 0, ["harmful"])
+    assert 0 < len(pairs) < len(votes.draw(results, "answers", ["sl-cai", "rl-cai"], 1000, 0))
+    voted, notes = vote(Principled(), CONSTITUTION, pairs, None, 0)
+    assert all(share == pytest.approx(0.9 if pair.first == author("rl-cai") else 0.1) for pair, share in voted)
+    assert notes == []
+    name = judge_name("helpful-rlhf, 2.6M", CONSTITUTION)
+    assert name == "helpful-rlhf-2.6M-by-laboratory"
+    votes.keep(tmp_path, name, voted)
+    kept = votes.counted(votes.kept(tmp_path), results.cells.to_dict("index"), results.details)
+    (match,) = [match for match in matches(replace(results, votes=kept), "answers") if match.judge == name]
+    assert match.quality == "harmlessness"
+    rated = ratings(results, [match], Rated("sl-cai", 0.95, 100)).set_index("intervention")
+    n = rated["clusters"]["rl-cai"]
+    assert rated["value"]["rl-cai"] == pytest.approx(400 * math.log10((0.9 * n + 0.5) / (0.1 * n + 0.5)))
+
+
+def test_pairs_that_an_ai_judge_cannot_read_have_no_vote():
+    a, b = (f"by answers-large-{name}-0" for name in ("sl-cai", "rl-cai"))
+    pairs = [told(a=a, b=b), told(id="1", prompt="dull", a=a, b=b), told(id="2", a=a, b=a, share=0.5)]
+    voted, notes = vote(Principled(), CONSTITUTION, pairs, None, 0)
+    assert [pair.id for pair, _ in voted] == ["2", "0"]
+    assert notes == ["1 of 2 pairs are too long for the judge and have no vote."]
+    with pytest.raises(UserError, match="no pair has a vote"):
+        vote(Principled(), CONSTITUTION, pairs[1:], None, 0)
+
+
+def test_an_ai_judge_of_the_run_votes_by_the_command_line(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("CAI_EVAL_CACHE", str(tmp_path / "cache"))
+    asked = ["votes", "ask", str(run.path), "--constitution", "laboratory", "--count", "3"]
+    made = CliRunner().invoke(cli, [*asked, "--kinds", "benign"])
+    assert made.exit_code == 0, made.output
+    assert len(json.loads((run.path / "votes" / "base-t-by-laboratory.json").read_text())["votes"]) == 3
+    assert "base-t-by-laboratory" in (run.path / "report" / "tables" / "elo.csv").read_text()
+    none = CliRunner().invoke(cli, asked)
+    assert "of the kinds harmful" in str(none.exception)
+
+
+def test_an_ai_judge_that_is_none_is_refused(run):
+    with pytest.raises(UserError, match="no policy"):
+        policy_of(run, "helpful-rlhf", None)
+    with pytest.raises(UserError, match="rung"):
+        policy_of(run, "base", "7B")
