@@ -278,10 +278,21 @@ def write_records(path: Path, records: Sequence[Record]) -> None:
 
 
 def publish_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON so that a reader sees the old file or the new one, never half of either."""
+    """`publish` of JSON."""
+    publish(path, json.dumps(content, indent=1, ensure_ascii=False, default=_plain).encode("utf-8"))
+
+
+def publish(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old one or the new one, never half of either.
+
+    Raises UserError for a path that is a folder, a device or a pipe, which renaming would put a file in place of, and
+    where the disk refuses.
+    """
     with disk_errors(path):
+        if path.exists() and not path.is_file():
+            raise UserError(f"{str(path)!r} exists and is no file: choose another --out.")
         temporary = path.with_name(path.name + ".tmp")
-        temporary.write_text(json.dumps(content, indent=1, ensure_ascii=False, default=_plain), encoding="utf-8")
+        temporary.write_bytes(content)
         _replace(temporary, path)
 
 

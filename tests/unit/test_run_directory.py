@@ -10,7 +10,7 @@ import pytest
 
 from cai_eval.contracts import Record
 from cai_eval.errors import UserError
-from cai_eval.study.store import FORMAT, RunDirectory, disk_errors, write_records
+from cai_eval.study.store import FORMAT, RunDirectory, disk_errors, publish, write_records
 
 
 def record(number, **scores):
@@ -172,3 +172,12 @@ def test_artefacts_move_with_their_run(tmp_path):
     assert moved.artefact("n") == DatasetSpec(str(tmp_path / "moved/artefacts/n/rows.jsonl"), 1, "0")
     assert moved.artefact("p") == PolicySpec("hub/id", "f", 1, 2, "dialogue", Prefix((1, 2), "ab", "l"))
     assert moved.artefact("prompted").model == str(tmp_path / "moved/artefacts/prompted/../n/weights")
+
+
+def test_what_is_no_file_is_never_replaced_by_one(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(UserError, match="exists and is no file"):
+        publish(pipe, b"whole")
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]

@@ -22,7 +22,7 @@ from cai_eval.errors import UserError
 from cai_eval.pages.scores import item_scores, primary
 from cai_eval.study.graph import digest, policy_identity
 from cai_eval.study.results import load_results
-from cai_eval.study.store import RunDirectory, disk_errors
+from cai_eval.study.store import RunDirectory, publish
 
 FORMAT = 1
 _LEVEL = 19  #: of zstd: a baseline is written seldom and kept for long
@@ -108,15 +108,12 @@ def baseline_of(run: Path) -> Baseline:
 
 
 def save_baseline(baseline: Baseline, path: Path) -> None:
-    """Write it, so that a reader sees the old file or the new one. Raises UserError where the disk refuses."""
+    """Write it, as `store.publish` does."""
     import pyarrow as pa
 
     text = json.dumps(asdict(baseline), sort_keys=True, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     packed = pa.Codec("zstd", compression_level=_LEVEL).compress(text.encode("utf-8"), asbytes=True)
-    temporary = path.with_name(path.name + ".tmp")
-    with disk_errors(path):
-        temporary.write_bytes(packed)
-        temporary.replace(path)
+    publish(path, packed)
 
 
 def load_baseline(path: Path) -> Baseline:
