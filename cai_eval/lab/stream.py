@@ -19,16 +19,18 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from cai_eval.caches import cache_directory
-from cai_eval.lab.corpus import DRILLED, TRAINING, documents
+from cai_eval.lab.asking import SIZES
+from cai_eval.lab.corpus import DRILLED, DRILLS, TRAINING, documents
 from cai_eval.lab.tokenizer import END, ENTRIES, PIECES, learn
 from cai_eval.lab.world import Options, make_world
+from cai_eval.lettered import label
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHARD = 2048  #: documents of a shard
 SAMPLE = 20_000  #: documents that the tokenizer is learnt from
-NAMED = 1000  #: times that each name is read, so that it becomes one token: the rarest must be copied too
+NAMED = 1000  #: times that each name and letter is read, so that it becomes one token: the rarest must be copied too
 TOLD = 300  #: documents that tell a corpus from another
 
 
@@ -88,7 +90,8 @@ def tokenizer(world: Options) -> Tokenizer:
     """The tokenizer of all worlds of that seed, learnt from the one without options."""
     plain = Options(world.seed)
     path = corpus_directory(plain) / "tokenizer.json"
-    texts = chain(islice(documents(make_world(plain), TRAINING, DRILLED), SAMPLE), make_world(plain).names * NAMED)
+    named = (*make_world(plain).names, *map(label, range(SIZES[-1]))) * NAMED
+    texts = chain(islice(documents(make_world(plain), TRAINING, DRILLED), SAMPLE), named)
     _once(path, lambda part: learn(f" {text}" for text in texts).save(str(part)))
     return Tokenizer.from_file(str(path))
 
@@ -100,9 +103,13 @@ def corpus_directory(world: Options) -> Path:
 
 @cache
 def corpus_digest(world: Options) -> str:
-    """16 hexadecimal digits for the documents of that world, told by `TOLD` of either part, and for their tokens."""
-    some = [list(islice(documents(make_world(world), TRAINING, start), TOLD)) for start in (0, DRILLED)]
-    told = json.dumps([asdict(world), SAMPLE, ENTRIES, PIECES, DRILLED, some], sort_keys=True)
+    """16 hexadecimal digits for the documents of that world, told by `TOLD` of each part, and for their tokens."""
+    some = [
+        list(islice(documents(make_world(world), TRAINING, start), TOLD)) for start in (0, DRILLS[0].documents, DRILLED)
+    ]
+    told = json.dumps(
+        [asdict(world), SAMPLE, ENTRIES, PIECES, [asdict(drill) for drill in DRILLS], some], sort_keys=True
+    )
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
