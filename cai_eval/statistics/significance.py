@@ -51,8 +51,9 @@ def minimum_detectable_effect(
 
     From the non-central t with the clustered standard error and its degrees of freedom. An effect on right-or-wrong
     scores makes discordant items of its own, so it is at least what those would need where few were seen (Connor 1987
-    with all discordance in one direction). Infinite where no effect could be found: one cluster, no variation, fewer
-    clusters than a sign-flip test needs to reach `alpha`, or a need beyond the range of the score.
+    with all discordance in one direction); with partial credit they are as large as those seen, else whole. Infinite
+    where no effect could be found: one cluster, no variation, fewer clusters than a sign-flip test needs to reach
+    `alpha`, or a need beyond the range of the score.
     """
     sample = Clustered.of(differences, clusters)
     credit = is_credit(np.abs(sample.values))
@@ -62,5 +63,11 @@ def minimum_detectable_effect(
     if not credit:
         return errors * sample.se
     events = float(special.ndtri(1 - alpha) + special.ndtri(power)) ** 2 * design_effect(sample)
-    effect = max(errors * sample.se, events / sample.n)
+    effect = max(errors * sample.se, events * _size(sample.values) / sample.n)
     return effect if effect <= 1 else inf
+
+
+def _size(differences: Array) -> float:
+    """What a discordant item counts: Σd²/Σ|d|, for k that all lose are Σ|d| = k·size above a noise of √(Σd²)."""
+    total = np.abs(differences).sum()
+    return float(differences @ differences / total) if total else 1.0

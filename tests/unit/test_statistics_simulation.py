@@ -129,3 +129,12 @@ def test_detectable_effects_on_rare_outcomes_are_detected(random: np.random.Gene
     effect = statistics.minimum_detectable_effect(np.zeros(400))
     losses = random.random((1_000, 400)) < effect
     assert 0.7 < np.mean([statistics.sign_flip(row, None, "greater") <= 0.05 for row in losses]) < 0.9
+
+
+def test_detectable_effects_on_partial_credit_are_detected(random: np.random.Generator) -> None:
+    """Half of the items that differ do so by 0.1, the others by 0.3."""
+    seen = np.zeros(400)
+    seen[:4] = 0.1, -0.1, 0.3, -0.3
+    effect = statistics.minimum_detectable_effect(seen)
+    losses = (random.random((1_000, 400)) < effect / 0.2) * random.choice([0.1, 0.3], (1_000, 400))
+    assert 0.7 < np.mean([statistics.sign_flip(row, None, "greater") <= 0.05 for row in losses]) < 0.9

@@ -167,6 +167,13 @@ class TestMinimumDetectableEffect:
         assert 5 / 61 < effect < 7 / 61
         assert statistics.minimum_detectable_effect(np.zeros(61), np.arange(61) // 3) > 2 * effect
 
+    def test_partial_credit_needs_events_of_its_own_size(self) -> None:
+        """Ten programs an item: where few items differ, by one in ten each, losses as small as that are found."""
+        differences = np.zeros(40)
+        differences[:6] = 1, 1, 1, -1, -1, 1
+        whole = statistics.minimum_detectable_effect(differences, alpha=0.01)
+        assert statistics.minimum_detectable_effect(differences / 10, alpha=0.01) == pytest.approx(whole / 10)
+
     def test_where_no_effect_can_be_found_it_is_infinite(self) -> None:
         random = np.random.default_rng(9)
         assert statistics.minimum_detectable_effect(random.normal(size=9), np.zeros(9)) == inf
