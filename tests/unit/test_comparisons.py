@@ -61,6 +61,8 @@ def test_an_id_follows_from_the_texts() -> None:
         ({"first": ""}, "'first' is missing or empty"),
         ({"second": None}, "'second' is missing or empty"),
         ({"second": ["No."]}, "'second' is missing or empty"),
+        ({"first": "\ud800"}, "'first' holds half of a surrogate pair"),
+        ({"prompt": "Human: \udc00\n\nAssistant:"}, "'prompt' holds half of a surrogate pair"),
         ({"prompt": "  "}, "'prompt' is missing or empty"),
         ({"prompt": "Human: Why?"}, "awaits no reply"),
         ({"label": 1.5}, r"the label is 1\.5"),
