@@ -37,7 +37,7 @@ class AIFeedback:
     class Config(BaseModel):
         """Which prompts, by which constitution, with how much thought."""
 
-        model_config = ConfigDict(extra="forbid", frozen=True)
+        model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
         constitution: Annotated[str, AfterValidator(seal)] = Field(
             "harmlessness", description="a name, a YAML file or a folder of released JSON", validate_default=True

@@ -45,7 +45,7 @@ class CritiqueRevision:
     class Config(BaseModel):
         """Which prompts, under which constitution, how often."""
 
-        model_config = ConfigDict(extra="forbid", frozen=True)
+        model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
         constitution: Annotated[str, AfterValidator(seal)] = Field(
             "harmlessness", description="a name, a YAML file or a folder of released JSON", validate_default=True

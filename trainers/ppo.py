@@ -41,7 +41,7 @@ class PPO:
     class Config(BaseModel):
         """What is asked, how long, how far from the reference, how fast."""
 
-        model_config = ConfigDict(extra="forbid", frozen=True)
+        model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
         prompts: dict[str, PositiveFloat] = Field(
             {"helpful-prompts": 1.0}, min_length=1, description="sets of prompts and the share of each"
@@ -94,7 +94,12 @@ class PPO:
         assert isinstance(reference, PolicySpec)
         assert isinstance(reward, ScorerSpec)
         encoder = Encoder(workshop.tokenizer(start), start.prefix)
-        room = start.context - len(encoder.head) - config.max_tokens
+        scorers = [scorer for scorer in (reward, held_out) if isinstance(scorer, ScorerSpec)]
+        contexts = [
+            start.context - len(encoder.head),
+            *(scorer.context - 1 for scorer in scorers),
+        ]  # theirs ends a text
+        room = min(contexts) - config.max_tokens
         turns = draw_turns(
             workshop.source,
             config.prompts,

@@ -48,7 +48,7 @@ class PreferenceLabels:
     class Config(BaseModel):
         """What is cared for, on which prompts, with how much noise."""
 
-        model_config = ConfigDict(extra="forbid", frozen=True)
+        model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
         care: Care = Field("helpfulness", description="what the labels rank by")
         prompts: str | None = Field(None, description="a set of prompts; by default that of what is cared for")

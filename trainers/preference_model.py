@@ -37,7 +37,7 @@ class PreferenceModel:
     class Config(BaseModel):
         """How long, how fast, how."""
 
-        model_config = ConfigDict(extra="forbid", frozen=True)
+        model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
         epochs: PositiveInt = Field(1, description="passes over the comparisons; models of preferences overfit soon")
         rows: PositiveInt = Field(32, description="comparisons a step")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import Tensor
 
-from cai_eval.contracts import Artefact, PolicySpec, Prefix, ScorerSpec
+from cai_eval.contracts import Artefact, ContextTooLong, PolicySpec, Prefix, ScorerSpec
 from cai_eval.errors import UserError
 from cai_eval.inference.encoding import Encoder
 from cai_eval.models.fingerprint import fingerprint
@@ -423,6 +423,22 @@ def test_prompts_that_do_not_fit_are_left_out() -> None:
         draw_turns(SOURCE, {"helpful-prompts": 1.0}, 1, 8, 0, fits=lambda turn: False)
 
 
+def test_what_a_preference_model_cannot_read_is_not_asked_and_else_a_sentence(
+    start: PolicySpec, tmp_path: Path
+) -> None:
+    narrow = replace(SCORER, context=10)  # "Human: w0 w0 Assistant:" are four, an answer six, and one ends the text
+    with pytest.raises(UserError, match="contexts of policy and preference models"):
+        PPO(PPO.Config(**CONFIG)).run({"start": start, "reward": narrow}, workshop(tmp_path / "none"))
+    fitting = {"start": start, "reward": replace(SCORER, context=11)}
+    PPO(PPO.Config(**{**CONFIG, "updates": 1})).run(fitting, workshop(tmp_path / "some"))
+
+    def too_long(answer: str) -> float:
+        raise ContextTooLong("an answer of 12 tokens does not fit")
+
+    with pytest.raises(UserError, match="in update 1 an answer of 12 tokens does not fit: lower 'max_tokens'"):
+        updates_of(start, too_long).batches(0)
+
+
 def test_all_that_a_reader_needs_is_kept(start: PolicySpec, tmp_path: Path) -> None:
     inputs = {"start": start, "reward": SCORER, "held_out": replace(SCORER, model="held-out")}
     made = PPO(PPO.Config(**CONFIG)).run(inputs, workshop(tmp_path))
@@ -467,6 +483,8 @@ def test_snapshots_are_policies_of_their_updates(start: PolicySpec, tmp_path: Pa
         ({"batch": 2, "minibatches": 3}, "minibatches"),
         ({"updates": 3, "snapshots": (4,)}, "snapshots"),
         ({"prompts": {}}, "prompts"),
+        ({"prompts": {"helpful-prompts": math.inf}}, "finite"),
+        ({"kl": math.inf}, "finite"),
     ],
 )
 def test_a_config_that_contradicts_itself_is_refused(config: dict[str, Any], complaint: str) -> None:

@@ -38,6 +38,9 @@ def _cycled(source: Source, name: str, count: int, seed: int, fits: Callable[[st
         return []
     texts = [prompt.text for prompt in read_prompts(source, name, count, seed) if fits(prompt.text)]
     if not texts:
-        raise UserError(f"no prompt of {name} leaves room for an answer in the policy's context: allow fewer tokens.")
+        raise UserError(
+            f"no prompt of {name} leaves room for an answer in the contexts of policy and preference models: allow "
+            "fewer tokens."
+        )
     again = (texts[i] for epoch in itertools.count(1) for i in order(seed, epoch, len(texts)))
     return [*texts, *itertools.islice(again, max(0, count - len(texts)))]

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from cai_eval.contracts import Scorer
+from cai_eval.contracts import ContextTooLong, Scorer
 from cai_eval.errors import UserError
 from cai_eval.training.data import MICRO_TOKENS
 from cai_eval.training.heads import sliced
@@ -245,8 +245,11 @@ class Updates:
 
 
 def scored(scorer: Scorer, answers: Sequence[Answer], when: str) -> Tensor:
-    """A score for each answer. Raises UserError, saying when, for one that is no number."""
-    scores = scorer.score_texts([answer.prompt for answer in answers], [answer.text for answer in answers])
+    """A score for each answer. Raises UserError, saying when, for one that is no number or too long for the scorer."""
+    try:
+        scores = scorer.score_texts([answer.prompt for answer in answers], [answer.text for answer in answers])
+    except ContextTooLong as error:
+        raise UserError(f"{when} {error}: lower 'max_tokens', or take a preference model that reads more.") from error
     for answer, score in zip(answers, scores, strict=True):
         if not math.isfinite(score):
             raise UserError(
