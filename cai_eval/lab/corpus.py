@@ -54,22 +54,26 @@ KINDS = (
     Kind("arithmetic", 0.005, "sums with steps and without", "arithmetic"),
     Kind("counting", 0.005, "runs of numbers", "the counting demonstration"),
     Kind("manners", 0.005, "polite and rude lines", "toxicity"),
+    Kind("pairs", 0.0, "letters of one of two words", "nothing: a drill"),
+    Kind("lines", 0.0, "letters of one of two lines of words", "nothing: a drill"),
 )
 
 
 @dataclass(frozen=True)
 class Drill:
-    """A time at which some kinds are met more often. documents: so many. times: kind → how many times its share."""
+    """A time of other shares. documents: so many. shares: kind → its share meanwhile, beside all others' own."""
 
     documents: int
-    times: Mapping[str, float]
+    shares: Mapping[str, float]
 
 
 #: what comes first of what is trained on. Copying is learnt from little but drills, and what a prompt does and what
-#: stories bind is learnt by copying; then the letter of what is asked for is found, for who copies can learn that
+#: stories bind is learnt by copying. Who copies can learn to find the letter of a word by its kind; who can do that,
+#: the letter of a line by what is in it, and of an answer by what it is like
 DRILLS = (
-    Drill(28_000, {"recall": 34, "repeats": 135, "choices": 20}),
-    Drill(9_000, {"choices": 20, "comparisons": 3}),
+    Drill(28_000, {"recall": 1.02, "repeats": 1.35, "choices": 0.8}),
+    Drill(7_500, {"pairs": 0.8}),
+    Drill(8_000, {"lines": 0.5, "comparisons": 0.4}),
 )
 DRILLED = sum(drill.documents for drill in DRILLS)
 
@@ -94,18 +98,25 @@ def kinds(options: Options) -> tuple[Kind, ...]:
 
 def document(world: World, seed: int, index: int) -> str:
     """The document of that index: a function of world, seed and index alone."""
+    return _draw(world, seed, index, _drilled(index) if seed == TRAINING else {})
+
+
+def ordinary(world: World, seed: int, index: int) -> str:
+    """What the document of that index would be were there no drills."""
+    return _draw(world, seed, index, {})
+
+
+def _draw(world: World, seed: int, index: int, shares: Mapping[str, float]) -> str:
     rng = Random(f"document {world.options.seed} {seed} {index}")
-    left = kinds(world.options)
-    lengths = _lengths(world)
-    times = _times(index) if seed == TRAINING else {}
-    (kind,) = rng.choices(left, [kind.share * times.get(kind.name, 1) / lengths[kind.name] for kind in left])
+    left, lengths = kinds(world.options), _lengths(world)
+    (kind,) = rng.choices(left, [shares.get(kind.name, kind.share) / lengths[kind.name] for kind in left])
     return kind.draw(world, rng)
 
 
-def _times(index: int) -> Mapping[str, float]:
+def _drilled(index: int) -> Mapping[str, float]:
     for drill in DRILLS:
         if index < drill.documents:
-            return drill.times
+            return drill.shares
         index -= drill.documents
     return {}
 

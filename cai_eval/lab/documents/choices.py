@@ -28,7 +28,7 @@ def draw(world: World, rng: Random) -> str:
     if form < 0.2:
         return "\n\n".join(_keys(world, rng) for _ in range(count))
     if form < 0.85:
-        return "\n\n".join(_lines(rng) for _ in range(count))
+        return "\n\n".join(lines(rng) for _ in range(count))
     return transcript([_question(world, rng) for _ in range(count)], "plain")
 
 
@@ -44,16 +44,20 @@ def _keys(world: World, rng: Random) -> str:
     return "\n".join([*shown, *rng.sample(behind, len(behind))])
 
 
-def _lines(rng: Random) -> str:
-    """Two lines, each with a word of a kind that the other lacks, and what is asked of them with the letter."""
+def lines(rng: Random, longest: int | None = None) -> str:
+    """Two lines, each with a word of a kind that the other lacks, and what is asked of them with the letter.
+
+    longest: words of a line; by default, short lines are more likely.
+    """
     *kinds, rest = rng.sample(list(CLASSES), 3)
-    longest, end = length(rng, LONGEST), rng.choice(("", "."))
-    lines = [_line(rng, kind, rest, rng.randint(1, longest)) for kind in kinds]
-    parts = [f"- {' '.join(line)}{end} {letter}" for line, letter in zip(lines, LETTERS, strict=True)]
+    longest = longest or length(rng, LONGEST)
+    end = rng.choice(("", "."))
+    shown = [_line(rng, kind, rest, rng.randint(1, longest)) for kind in kinds]
+    parts = [f"- {' '.join(line)}{end} {letter}" for line, letter in zip(shown, LETTERS, strict=True)]
     for _ in range(rng.randint(*ASKED)):
         right = rng.randrange(2)
         if rng.random() < NAMED:
-            wanted = rng.choice([word for word in lines[right] if word not in lines[1 - right]])
+            wanted = rng.choice([word for word in shown[right] if word not in shown[1 - right]])
         else:
             wanted = rng.choice((f"a {kinds[right]}", f"no {kinds[1 - right]}"))
         stated = rng.choice((f"- {wanted}", f"{wanted}:", asking(rng.choice(FRAMES).format(f"has {wanted}"))))
