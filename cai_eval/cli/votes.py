@@ -60,8 +60,9 @@ def import_(votes: Path, run: Path, key: Path | None, judge: str) -> None:
     if not re.fullmatch(r"[\w.-]+", judge):
         raise UserError(f"{judge!r} cannot be a file's name: take letters, digits, '.', '-' or '_'.")
     directory = RunDirectory.read(run)
-    voted = blind.read_votes(votes, key or votes.with_suffix(".key.json"))
+    voted = blind.ballots(judge, blind.read_votes(votes, key or votes.with_suffix(".key.json")))
     with directory.lock():
+        blind.refuse_loss(run, judge, voted)
         path = blind.keep(run, judge, voted)
     told = blind.gone([vote for vote in load_results([run]).votes if vote.judge == judge])
     click.echo(" ".join([f"{path}: {len(voted)} votes.", *told, f"Report: {draw_report([run], run / 'report')}"]))
@@ -115,5 +116,5 @@ def ask(
     with Display().status("asking") as status, directory.lock():
         reasoning = thinking(rules, reasonings, REASONING_TOKENS, temperature=1.0)
         voted, notes = ai_judge.vote(policy, rules, pairs, reasoning, seed, status)
-        path = votes.keep(run, name, voted)
+        path = votes.keep(run, name, votes.ballots(name, voted))
     click.echo(" ".join([f"{path}: {len(voted)} votes.", *notes, f"Report: {draw_report([run], run / 'report')}"]))

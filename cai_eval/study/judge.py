@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, overload
 
-from cai_eval.contracts import Artefact, PolicySpec, Record, Scorer, ScorerSpec
+from cai_eval.contracts import Artefact, ContextTooLong, PolicySpec, Record, Scorer, ScorerSpec
 from cai_eval.dialogue import Turn, awaiting_reply
 from cai_eval.errors import UserError, unknown
 from cai_eval.study.store import RunDirectory
@@ -95,7 +95,7 @@ def _at(entries: Sequence[Mapping[str, Any]], key: str, rung: str | None) -> Map
 def judge(directory: RunDirectory, benchmark: str, name: str, scorer: Scorer, progress: Callable[[str], None]) -> int:
     """Score every sample in the finished cells of a benchmark; the number of cells with samples.
 
-    Raises UserError for a score that is not a number.
+    Raises UserError for a score that is not a number, and for answers that do not fit in the scorer's context.
     """
     hashes = dict.fromkeys(e["hash"] for e in directory.manifest()["cells"] if e["benchmark"] == benchmark)
     judged = 0
@@ -115,7 +115,10 @@ def judge(directory: RunDirectory, benchmark: str, name: str, scorer: Scorer, pr
 def _scored(records: list[Record], name: str, scorer: Scorer) -> list[Record]:
     held = [(n, sample) for n, record in enumerate(records) for sample in record.details.get("samples", ())]
     prompts = [awaiting_reply([Turn("Human", records[n].prompt)]) for n, _ in held]
-    scores = scorer.score_texts(prompts, [sample["text"] for _, sample in held])
+    try:
+        scores = scorer.score_texts(prompts, [sample["text"] for _, sample in held])
+    except ContextTooLong as error:
+        raise UserError(f"{name} cannot score all answers ({error}): take one that reads more.") from error
     if not all(map(math.isfinite, scores)):
         raise UserError(f"{name} gives scores that are no numbers: mend the preference model.")
     samples: dict[int, list[dict[str, object]]] = {}

@@ -71,6 +71,10 @@ class Ballot:
     shown: tuple[str, str]
     share: float
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1:
+            raise TypeError("the share of a vote is from 0 to 1")
+
 
 def draw(
     results: Results, benchmark: str, interventions: Sequence[str], count: int, seed: int, kinds: Sequence[str] = ()
@@ -193,12 +197,9 @@ def _rows(path: Path) -> Iterator[dict[str, str]]:
         raise UserError(f"{path} cannot be read ({error}): give the CSV file with the votes.") from error
 
 
-def keep(run: Path, judge: str, voted: Sequence[tuple[Blind, float]]) -> Path:
-    """Store votes in the run under the judge's name, in place of older ones. Raises UserError from the disk."""
-    path = run / FOLDER / f"{judge}.json"
-    with disk_errors(path):
-        path.parent.mkdir(exist_ok=True)
-    votes = [
+def ballots(judge: str, voted: Sequence[tuple[Blind, float]]) -> list[Ballot]:
+    """Votes as they are kept."""
+    return [
         Ballot(
             judge,
             pair.item,
@@ -209,19 +210,42 @@ def keep(run: Path, judge: str, voted: Sequence[tuple[Blind, float]]) -> Path:
         )
         for pair, share in voted
     ]
+
+
+def keep(run: Path, judge: str, votes: Sequence[Ballot]) -> Path:
+    """Store votes in the run under the judge's name, in place of older ones. Raises UserError from the disk."""
+    path = _file(run, judge)
+    with disk_errors(path):
+        path.parent.mkdir(exist_ok=True)
     publish_json(path, {"votes": [asdict(vote) for vote in votes]})
     return path
 
 
+def refuse_loss(run: Path, judge: str, votes: Sequence[Ballot]) -> None:
+    """Raise UserError where older votes of the judge are not among these: they may be another person's."""
+    path = _file(run, judge)
+    lost = set(_read(path)) - set(votes) if path.is_file() else set()
+    if lost:
+        raise UserError(
+            f"{len(lost):,} older votes of {judge!r} are not among these: call this judge otherwise with --judge, or "
+            f"delete {path} first."
+        )
+
+
 def kept(run: Path) -> list[Ballot]:
     """All votes of a run. Raises UserError for a file that is damaged."""
-    found = []
-    for file in sorted((run / FOLDER).glob("*.json")):
-        try:
-            found += [Ballot(**_with_authors(vote)) for vote in read_json(file)["votes"]]
-        except (KeyError, TypeError) as error:
-            raise UserError(f"{file} holds no votes that can be read: import them again, or take it away.") from error
-    return found
+    return [ballot for file in sorted((run / FOLDER).glob("*.json")) for ballot in _read(file)]
+
+
+def _file(run: Path, judge: str) -> Path:
+    return run / FOLDER / f"{judge}.json"
+
+
+def _read(file: Path) -> list[Ballot]:
+    try:
+        return [Ballot(**{**_with_authors(vote), "shown": tuple(vote["shown"])}) for vote in read_json(file)["votes"]]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{file} holds no votes that can be read: import them again, or take it away.") from error
 
 
 def counted(

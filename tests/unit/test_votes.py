@@ -90,7 +90,7 @@ def test_votes_come_back_as_ratings_whatever_the_order_was(results, tmp_path):
 
     sheet.write_text(filled(pairs, vote))
     voted = votes.read_votes(sheet, key)
-    votes.keep(tmp_path, "people", voted)
+    votes.keep(tmp_path, "people", votes.ballots("people", voted))
     kept = votes.counted(votes.kept(tmp_path), results.cells.to_dict("index"), results.details)
     assert len(kept) == 200
     assert votes.gone(kept) == []
@@ -141,7 +141,7 @@ def test_votes_that_leave_policies_uncompared_cost_no_other_judge_its_figure(res
 
 def test_a_vote_stands_as_long_as_both_answers_do(results, tmp_path):
     pairs = votes.draw(results, "answers", ["sl-cai", "rl-cai"], 40, seed=0)
-    votes.keep(tmp_path, "ann", [(pair, 1.0) for pair in pairs])
+    votes.keep(tmp_path, "ann", votes.ballots("ann", [(pair, 1.0) for pair in pairs]))
 
     def counted(cells, details):
         return votes.counted(votes.kept(tmp_path), cells, details)
@@ -178,6 +178,32 @@ def test_files_that_hold_no_votes_are_refused(results, tmp_path):
         votes.read_votes(tmp_path / "v.csv", tmp_path / "votes" / "ann.json")
     with pytest.raises(UserError, match="give --key the file"):
         votes.read_votes(tmp_path / "v.csv", tmp_path / "nowhere.json")
+
+
+def test_a_share_that_is_no_chance_is_refused(tmp_path):
+    path = votes.keep(tmp_path, "ann", votes.ballots("ann", [(told(), 1.0)]))
+    path.write_text(path.read_text().replace("1.0", "7"))
+    with pytest.raises(UserError, match=r"ann\.json holds no votes that can be read"):
+        votes.kept(tmp_path)
+
+
+def test_more_votes_may_come_but_none_is_lost(tmp_path):
+    first = votes.ballots("people", [(told(), 1.0)])
+    votes.refuse_loss(tmp_path, "people", first)
+    votes.keep(tmp_path, "people", first)
+    votes.refuse_loss(tmp_path, "people", [*first, *votes.ballots("people", [(told(id="1", item="j"), 0.0)])])
+    for others in ([(told(), 0.0)], [(told(item="j"), 1.0)]):
+        with pytest.raises(UserError, match=r"1 older votes of 'people'.*--judge"):
+            votes.refuse_loss(tmp_path, "people", votes.ballots("people", others))
+
+
+def test_answers_too_long_for_a_preference_model_are_a_sentence(run):
+    class Narrow(Long):
+        def score_texts(self, prompts, answers):
+            raise ContextTooLong("an answer of 9 tokens does not fit")
+
+    with pytest.raises(UserError, match=r"narrow cannot score all answers \(an answer of 9"):
+        judge(run, "answers", "narrow", Narrow(), lambda note: None)
 
 
 @pytest.fixture
@@ -241,6 +267,11 @@ def test_export_and_import_by_the_command_line(run, tmp_path):
     assert isinstance(again.exception, UserError)
     read = CliRunner().invoke(cli, ["votes", "import", str(sheet), "--run", str(run.path)])
     assert read.exit_code == 0, read.output
+    other = tmp_path / "other.csv"
+    other.write_text(sheet.read_text().replace(",A", ",B"))
+    key = ["--key", str(tmp_path / "sheet.key.json")]
+    lost = CliRunner().invoke(cli, ["votes", "import", str(other), "--run", str(run.path), *key])
+    assert "older votes" in str(lost.exception)
     assert len(json.loads((run.path / "votes" / "people.json").read_text())["votes"]) == 6
     assert "people" in (run.path / "report" / "tables" / "elo.csv").read_text()
 
@@ -270,7 +301,7 @@ def test_an_ai_judge_rates_the_policies_on_the_prompts_that_it_is_asked_about(re
     assert notes == []
     name = judge_name("helpful-rlhf, 2.6M", CONSTITUTION)
     assert name == "helpful-rlhf-2.6M-by-laboratory"
-    votes.keep(tmp_path, name, voted)
+    votes.keep(tmp_path, name, votes.ballots(name, voted))
     kept = votes.counted(votes.kept(tmp_path), results.cells.to_dict("index"), results.details)
     (match,) = [match for match in matches(replace(results, votes=kept), "answers") if match.judge == name]
     assert match.quality == "harmlessness"
