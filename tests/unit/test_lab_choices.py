@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from itertools import chain, combinations
 from random import Random
 
-from cai_eval.lab.documents import choices
+from cai_eval.lab.documents import choices, lines, pairs
 from cai_eval.lab.world import make_world
 from cai_eval.lettered import label
 
 WORLD = make_world()
-BLOCKS = [block for number in range(300) for block in choices.draw(WORLD, Random(number)).split("\n\n")]
+DRAWN = [kind.draw(WORLD, Random(number)) for kind in (choices, pairs, lines) for number in range(300)]
+BLOCKS = [block for text in DRAWN for block in text.split("\n\n")]
 QUESTION = re.compile(r"Question: Which is (.*)\?\nChoices:\n((?: \([A-E]\) \w+\n)+)Answer: (\([A-E]\))")
 #: how a line is asked for: its word again, its word or kind with a colon, or a rule
 STATED = {"line": re.compile(r"- (.+)"), "cue": re.compile(r"(.+):"), "rule": re.compile(r"Rule: .* has (.*):")}
@@ -35,15 +36,15 @@ def asked() -> Iterator[tuple[str, str, list[list[str]], int]]:
             shown = re.findall(r"(\([A-E]\)) (\w+)", options)
             yield "question", wanted, [[word] for _, word in shown], [each for each, _ in shown].index(letter)
             continue
-        lines = block.split("\n")
+        left = block.split("\n")
         shown = []
-        while lines and (
-            line := re.fullmatch(rf"- ([\w ]+)\.? {re.escape(label(len(shown)))}", lines[0])
-            or re.fullmatch(rf" {re.escape(label(len(shown)))} (\w+)", lines[0])
+        while left and (
+            line := re.fullmatch(rf"- ([\w ]+)\.? {re.escape(label(len(shown)))}", left[0])
+            or re.fullmatch(rf" {re.escape(label(len(shown)))} (\w+)", left[0])
         ):
             shown.append(line[1].split(" "))
-            del lines[0]
-        for line in lines:
+            del left[0]
+        for line in left:
             stated, letter = line[:-4], line[-3:]
             form, wanted = next(
                 (name, m[1]) for name, form in reversed(STATED.items()) if (m := form.fullmatch(stated))
