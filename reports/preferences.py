@@ -1,4 +1,5 @@
-"""How far preference models can be trusted: agreement with the labels by difference of scores.
+"""How far preference models can be trusted: agreement with the labels by difference of scores, and accuracy as they
+learn.
 
 Their accuracy against size is drawn by `scaling`, as of any benchmark.
 """
@@ -13,7 +14,7 @@ from pydantic import BaseModel
 from cai_eval.contracts import Figure, PaperFigure, Results, Table
 from cai_eval.pages.text import slug
 
-from . import bai_2022_rlhf, gaps
+from . import bai_2022_rlhf, gaps, learning
 
 
 class Preferences:
@@ -30,9 +31,12 @@ class Preferences:
         self.config = config
 
     def draw(self, results: Results) -> Iterator[Figure | Table]:
-        """One figure for each preference model that benchmark `preference` was put to."""
+        """One figure for each preference model that benchmark `preference` was put to; then how all of them learnt."""
         for name, title in results.interventions.items():
             if curves := gaps.gaps(results, name):
                 drawn = [gaps.Panel(title, curves)]
                 heading = f"{title}: agreement with the labels, by difference of scores"
                 yield Figure(f"gaps-{slug(name)}", heading, gaps.CAPTION, gaps.draw(drawn), gaps.table(drawn))
+        learnt = learning.learning(results)
+        if not learnt.empty:
+            yield learning.figure(results, learnt)

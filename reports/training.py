@@ -45,13 +45,13 @@ class Training:
         if logged.empty:
             return
         largest = logged[logged["parameters"] == logged["parameters"].max()]
-        yield self._rewards(results, largest)
+        yield self._rewards(results, largest, best_of(results))
         yield self._courses(results, largest)
         yield _fits(results, logged)
 
     @style.house()
-    def _rewards(self, results: Results, logged: pd.DataFrame) -> Figure:
-        """A panel for each policy."""
+    def _rewards(self, results: Results, logged: pd.DataFrame, baseline: pd.DataFrame) -> Figure:
+        """A panel for each policy, with best-of-n of what it started from."""
         names = list(dict.fromkeys(logged["intervention"]))
         columns = min(2, len(names))
         margins = style.Margins(right=lettering.room_for(list(SIDES.values())))
@@ -61,16 +61,18 @@ class Training:
         for ax, name in zip(axes, names, strict=False):
             lettering.heading(ax, first_title(results, name), "mean PM score of an update's answers")
             rows = self._smoothed(logged[logged["intervention"] == name])
+            chosen = baseline[(baseline["intervention"] == name) & (baseline["rung"] == logged["rung"].iloc[0])]
             ends = []
             for side, shade in zip(SIDES, ("series-1", "series-2"), strict=True):
                 if rows[side].notna().any():
                     ax.plot(rows["sqrt_kl"], rows[side], color=style.colour(shade))
                     last = rows.iloc[-1]
                     ends.append(lettering.EndLabel(last["sqrt_kl"], last[side], SIDES[side], style.colour(shade)))
+                    ax.plot(chosen["sqrt_kl"], chosen[side], ":o", color=style.colour(shade), markersize=3)
             ax.set_xlabel("√KL to the reference, nats an answer")
             ax.autoscale_view()
             lettering.label_ends(ax, ends)
-            drawn.append(rows)
+            drawn += [rows, chosen]
         for ax in axes[len(names) :]:
             ax.remove()
         return Figure(
@@ -78,7 +80,8 @@ class Training:
             title="Reward against √KL",
             caption=f"{style.size_label(logged['parameters'].iloc[0])} parameters, seed 0. Each point is the mean of "
             f"{self.config.smooth} updates. Scores of different preference models have no common unit: compare slopes, "
-            "and where they part. One training each: no interval is known.",
+            "and where they part. Dots: the best of several answers, by the training PM, of the policy at its start to "
+            "the first update's prompts. One training each: no interval is known.",
             figure=figure,
             data=pd.concat(drawn, ignore_index=True),
         )
@@ -170,6 +173,18 @@ def logs(results: Results) -> pd.DataFrame:
     ]
     frame = pd.DataFrame(rows)
     return frame if frame.empty or "held_out" in frame else frame.assign(held_out=float("nan"))
+
+
+def best_of(results: Results) -> pd.DataFrame:
+    """One row for each n of best-of-n from the start of a first training by PPO: where it is, and its scores."""
+    columns = ["intervention", "rung", "n", "sqrt_kl", *SIDES]
+    rows = []
+    for made in results.trained:
+        path = made.folder / "best-of-n.json"
+        if made.trainer == PPO and made.seed == 0 and path.is_file():
+            told = pd.DataFrame(json.loads(path.read_text(encoding="utf-8")))
+            rows.append(told.assign(intervention=made.intervention, rung=made.rung, sqrt_kl=told["kl"] ** 0.5))
+    return pd.concat(rows).reindex(columns=columns) if rows else pd.DataFrame(columns=columns)
 
 
 def _evaluations(made: Trained) -> Iterator[dict[str, float]]:

@@ -168,6 +168,8 @@ def trained_at(rung: str, parameters: int, place: Path) -> list[Trained]:
     for name, start in REINFORCED.items():
         log = add(name, "policy", "ppo", {"updates": 60, "batch": 64}, start=start, **watched) / "log.jsonl"
         log.write_text("".join(json.dumps(entry) + "\n" for entry in ppo_log()))
+        best = {"n": [1, 4], "kl": [0.0, 0.25], "log_n": [0.0, 1.4], "reward": [0.0, 0.5], "held_out": [0.0, 0.4]}
+        (log.parent / "best-of-n.json").write_text(json.dumps(best))
     for final in ("helpful-rlhf", "rl-cai"):
         add(f"{final}-20", "policy", "ppo-snapshot", {"update": 20}, of=final)
     revisions = add("revisions", "dataset", "critique-revision", {}, sampler="base", critic="base")

@@ -154,6 +154,15 @@ def test_evasion_is_drawn_by_kind_of_prompt(results):
     assert set(figures["evasive-answers"].data["category"]) == set(judged_study.KINDS)
 
 
+def test_reward_stands_beside_the_best_of_many_answers(results):
+    figure = next(part for part in Training(Training.Config()).draw(results) if part.name == "reward-kl")
+    best = figure.data[figure.data["n"].notna()]
+    assert set(best["intervention"]) == {"helpful-rlhf", "hh-rlhf", "rl-cai", "rl-cai-cot"}
+    assert best[best["intervention"] == "rl-cai"]["reward"].tolist() == [0.0, 0.5]
+    assert best["sqrt_kl"].tolist()[:2] == [0.0, 0.5]
+    assert "Dots" in figure.caption
+
+
 def test_the_law_that_made_the_log_fits_it_best(results):
     table = next(part for part in Training(Training.Config()).draw(results) if part.name == "reward-laws")
     # the made-up reward rises with the root of the update, and so does √KL

@@ -1,6 +1,8 @@
 """Preference models' calibration, and the figures of Bai et al. 2022a, on made-up results."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -8,7 +10,7 @@ import pytest
 import synthetic
 from scipy.special import expit
 
-from cai_eval.contracts import Metric, Record, Results
+from cai_eval.contracts import Metric, Record, Results, Trained
 from cai_eval.errors import UserError
 from cai_eval.reports.bai_2022_rlhf import TASKS
 from cai_eval.reports.gaps import gaps
@@ -101,6 +103,21 @@ def test_bins_of_few_comparisons_are_joined_and_their_intervals_stay_shares(stud
 def test_the_page_has_a_figure_for_each_preference_model_and_none_for_policies(study: Results) -> None:
     names = [figure.name for figure in Preferences(Preferences.Config()).draw(study)]
     assert names == ["gaps-helpful-pm", "gaps-hh-pm"]
+
+
+def test_accuracy_as_they_learn_is_drawn_from_their_logs(study: Results, tmp_path: Path) -> None:
+    told = [{"step": step, "evaluation": {"accuracy": 0.5 + step / 100}} for step in (0, 5, 10, 20)]
+    (tmp_path / "log.jsonl").write_text("".join(json.dumps(each) + "\n" for each in told))
+    (tmp_path / "comparisons.json").write_text(json.dumps({"trained": 300, "held_out": 40}))
+    made = [
+        Trained("hh-pm", rung, 10**n, 0, "scorer", "preference-model", {"rows": 32}, {}, tmp_path)
+        for n, rung in enumerate(LADDER, 5)
+    ]
+    *_, figure = Preferences(Preferences.Config()).draw(replace(study, trained=made))
+    assert figure.name == "learning"
+    assert figure.data["comparisons"].tolist() == [160, 320, 640] * 2
+    assert figure.data["accuracy"].tolist() == pytest.approx([0.55, 0.6, 0.7] * 2)
+    assert "at least 40" in figure.caption
 
 
 def test_accuracy_against_size_shows_the_preference_models_alone(study: Results) -> None:
