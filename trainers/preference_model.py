@@ -63,6 +63,7 @@ class PreferenceModel:
         from cai_eval.training.optimisation import Optimisation
         from cai_eval.training.preferences import make_pairs
         from cai_eval.training.scorers import train_scorer
+        from cai_eval.training.sealed import writing
 
         start, config = inputs["start"], self.config
         assert isinstance(start, PolicySpec)
@@ -83,7 +84,8 @@ class PreferenceModel:
             "held_out": len(held_pairs),
             "too_long": len(read) - len(pairs) - len(held_pairs),
         }
-        (workshop.directory / "comparisons.json").write_text(json.dumps(counts) + "\n", encoding="utf-8")
+        with writing("comparisons.json", workshop.directory):
+            (workshop.directory / "comparisons.json").write_text(json.dumps(counts) + "\n", encoding="utf-8")
         if not pairs or not held_pairs:
             raise UserError(
                 f"of {len(read):,} comparisons {counts['too_long']:,} do not fit in {start.context:,} tokens, and the "

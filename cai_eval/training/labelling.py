@@ -19,6 +19,7 @@ from cai_eval.errors import UserError
 from cai_eval.feedback import MASS, unlettered
 
 from .prompts import Prompt, is_one_turn
+from .sealed import writing
 from .shards import make_dataset
 
 LABELS = "labels.json"  #: beside the rows, what became of the pairs
@@ -107,7 +108,8 @@ def report(workshop: Workshop, made: DatasetSpec, pairs: int, dropped: Mapping[s
         "collapsed": collapsed,
         **({MASS.name: {"mean": fmean(letters), "median": median(letters)}} if letters else {}),
     }
-    (workshop.directory / LABELS).write_text(json.dumps(summary) + "\n", encoding="utf-8")
+    with writing(LABELS, workshop.directory):
+        (workshop.directory / LABELS).write_text(json.dumps(summary) + "\n", encoding="utf-8")
     said = "; ".join(f"{count:,} of {pairs:,} pairs dropped: {why}" for why, count in sorted(dropped.items()))
     if not made.rows:
         raise UserError(

@@ -369,6 +369,12 @@ def test_a_model_that_computes_nan_labels_nothing(tmp_path):
     assert not list(tmp_path.glob("*.jsonl"))
 
 
+def test_a_disk_that_refuses_is_a_sentence(tmp_path):
+    (tmp_path / "labels.json").mkdir()  # as a full disk, it cannot be written
+    with pytest.raises(UserError, match=r"labels\.json cannot be written"):
+        ai_feedback(Workshop(tmp_path, JudgingSource()), count=4)
+
+
 def test_they_keep_the_promises_of_a_trainer():
     def workshop(path: Path, source: Any) -> Workshop:
         return Workshop(path, source)

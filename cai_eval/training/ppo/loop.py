@@ -21,6 +21,7 @@ from cai_eval.training.lora import LoRA, add_adapters, merge_adapters
 from cai_eval.training.optimisation import Optimisation
 from cai_eval.training.policies import CHECKPOINTS, save_model
 from cai_eval.training.ranks import Ranks
+from cai_eval.training.sealed import writing
 
 from .best_of_n import curves
 from .rollouts import ActorCritic, Rollouts
@@ -158,7 +159,8 @@ def _write_best_of_n(
         return
     scores = scored(reward, answers, "at first").double().numpy().reshape(shape)
     others = scored(held_out, answers, "at first").double().numpy().reshape(shape) if held_out else None
-    directory.mkdir(parents=True, exist_ok=True)
     part = directory / "best-of-n.part"
-    part.write_text(json.dumps(curves(scores, others, BEST_OF), indent=1), encoding="utf-8")
-    part.replace(directory / "best-of-n.json")
+    with writing("best-of-n.json", directory):
+        directory.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(curves(scores, others, BEST_OF), indent=1), encoding="utf-8")
+        part.replace(directory / "best-of-n.json")
