@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 TRAINER = "preference-model"
+ROOM = 0.02  #: between the curves and the ends of the axis
 COLUMNS = ["intervention", "rung", "parameters", "comparisons", "accuracy", "held_out"]
 
 
@@ -48,9 +49,9 @@ def figure(results: Results, frame: pd.DataFrame) -> Figure:
     return Figure(
         name="learning",
         title="Accuracy against comparisons learnt from",
-        caption=f"On comparisons of other prompts, at least {least:,} of them; chance is 50 %. A point is a state of "
-        "one training whose learning rate falls to nought at its end, so early points are too low rather than too "
-        "high. One training each: no interval is known.",
+        caption=f"On {least:,} comparisons of other prompts or more: were these independent, a standard error "
+        f"would be {0.5 / least**0.5:.1%} or less. Chance is 50 %. A point is a state of one training whose learning "
+        "rate falls to nought at its end; a whole training on as few comparisons would end elsewhere.",
         figure=_drawn(results, frame),
         data=frame,
     )
@@ -67,9 +68,11 @@ def _drawn(results: Results, frame: pd.DataFrame) -> Canvas:
         1 if alone else 2,
         margins=style.Margins(right=lettering.room_for(list(looks))),
     )
+    low, high = min(0.5, frame["accuracy"].min()), frame["accuracy"].max()
     for ax, name in zip(axes, names, strict=False):
         lettering.heading(ax, results.interventions.get(name, name), "accuracy, comparisons held out")
         charts.value_axis(ax, "fraction")
+        ax.set_ylim(low - ROOM, high + ROOM)
         ax.set_xscale("log")
         ends = []
         for _, rows in frame[frame["intervention"] == name].groupby("rung", sort=False):

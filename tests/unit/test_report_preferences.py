@@ -117,7 +117,7 @@ def test_accuracy_as_they_learn_is_drawn_from_their_logs(study: Results, tmp_pat
     assert figure.name == "learning"
     assert figure.data["comparisons"].tolist() == [160, 320, 640] * 2
     assert figure.data["accuracy"].tolist() == pytest.approx([0.55, 0.6, 0.7] * 2)
-    assert "at least 40" in figure.caption
+    assert "On 40 comparisons" in figure.caption
 
 
 def test_accuracy_against_size_shows_the_preference_models_alone(study: Results) -> None:
