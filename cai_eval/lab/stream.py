@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from itertools import accumulate, chain, islice
+from itertools import chain, islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,18 +19,16 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from cai_eval.caches import cache_directory
-from cai_eval.lab.asking import SIZES
-from cai_eval.lab.corpus import DRILLS, TRAINING, documents, ordinary
+from cai_eval.lab.corpus import DRILLED, TRAINING, documents
 from cai_eval.lab.tokenizer import END, ENTRIES, PIECES, learn
 from cai_eval.lab.world import Options, make_world
-from cai_eval.lettered import label
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHARD = 2048  #: documents of a shard
-SAMPLE = range(37_000, 57_000)  #: documents that the tokenizer is learnt from, as they would be without drills
-NAMED = 1000  #: times that each name and letter is read, so that it becomes one token: the rarest must be copied too
+SAMPLE = 20_000  #: documents that the tokenizer is learnt from
+NAMED = 1000  #: times that each name is read, so that it becomes one token: the rarest must be copied too
 TOLD = 300  #: documents that tell a corpus from another
 
 
@@ -90,8 +88,7 @@ def tokenizer(world: Options) -> Tokenizer:
     """The tokenizer of all worlds of that seed, learnt from the one without options."""
     plain = Options(world.seed)
     path = corpus_directory(plain) / "tokenizer.json"
-    named = (*make_world(plain).names, *map(label, range(SIZES[-1]))) * NAMED
-    texts = chain((ordinary(make_world(plain), TRAINING, index) for index in SAMPLE), named)
+    texts = chain(islice(documents(make_world(plain), TRAINING, DRILLED), SAMPLE), make_world(plain).names * NAMED)
     _once(path, lambda part: learn(f" {text}" for text in texts).save(str(part)))
     return Tokenizer.from_file(str(path))
 
@@ -103,11 +100,9 @@ def corpus_directory(world: Options) -> Path:
 
 @cache
 def corpus_digest(world: Options) -> str:
-    """16 hexadecimal digits for the documents of that world, told by `TOLD` of each part, and for their tokens."""
-    parts = accumulate((drill.documents for drill in DRILLS), initial=0)
-    some = [list(islice(documents(make_world(world), TRAINING, start), TOLD)) for start in parts]
-    made = [SAMPLE.start, SAMPLE.stop, ENTRIES, PIECES, [asdict(drill) for drill in DRILLS]]
-    told = json.dumps([asdict(world), *made, some], sort_keys=True)
+    """16 hexadecimal digits for the documents of that world, told by `TOLD` of either part, and for their tokens."""
+    some = [list(islice(documents(make_world(world), TRAINING, start), TOLD)) for start in (0, DRILLED)]
+    told = json.dumps([asdict(world), SAMPLE, ENTRIES, PIECES, DRILLED, some], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 

@@ -24,8 +24,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("CAI_EVAL_CACHE", str(tmp_path))
     monkeypatch.setattr(stream, "documents", numbers)
     monkeypatch.setattr(stream, "SHARD", 16)
-    monkeypatch.setattr(stream, "ordinary", lambda *index: next(numbers(*index)))
-    monkeypatch.setattr(stream, "SAMPLE", range(50))
+    monkeypatch.setattr(stream, "SAMPLE", 50)
     return tmp_path
 
 

@@ -29,16 +29,6 @@ def test_a_prompt_that_ends_in_ink_is_cut_where_the_whole_is(prompt: str, space:
     assert joint == TOKENIZER.encode(prompt).ids + TOKENIZER.encode(space + rest).ids
 
 
-@given(st.text())
-def test_a_letter_is_one_token_behind_any_text(text: str) -> None:
-    (letter,) = TOKENIZER.encode(" (A)").ids
-    assert TOKENIZER.encode(f"{text} (A)").ids == [*TOKENIZER.encode(text).ids, letter]
-
-
-def test_white_space_ends_where_a_letter_begins() -> None:
-    assert TOKENIZER.encode("oak.\n (A) oak (B)").tokens[-5:] == ["Ċ", "Ġ(A)", *TOKENIZER.encode(" oak").tokens, "Ġ(B)"]
-
-
 @pytest.mark.parametrize("text", TEXTS[:50])
 def test_every_blank_of_a_document_is_such_a_cut(text: str) -> None:
     cuts = {end for _, end in TOKENIZER.encode(text).offsets}

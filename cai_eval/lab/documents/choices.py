@@ -1,75 +1,52 @@
-"""Letters of words: which of some words, or of some lines of words, is the one that is named, or has what is named.
+"""Letters of words: which of some words is the one that is named, or of the kind that is named.
 
-Lettered questions and comparisons need a letter to be bound to what stands beside it. Small models learn that only from
-what they can do: first a word is found again that was read already, then one of its kind, then either in a longer line;
-what an answer is like is found in it no differently.
+Lettered questions and comparisons need to bind a letter to what stands beside it; here that is asked for in few tokens,
+which is what makes small models learn it (as `recall` is for stories).
 """
 
 from __future__ import annotations
 
 from random import Random
 
-from cai_eval.lab.documents.bindings import COLOURS, ROOMS, THINGS, length
-from cai_eval.lab.documents.comparisons import LETTERS, asking
-from cai_eval.lab.rules import FRAMES
+from cai_eval.lab.documents.bindings import COLOURS, ROOMS, THINGS
+from cai_eval.lab.documents.comparisons import LETTERS, VERDICT
 from cai_eval.lab.world import World
 from cai_eval.lettered import Answered, choice, label, transcript
 
 CLASSES = {"thing": THINGS, "room": ROOMS, "colour": COLOURS}
-BLOCKS = (4, 10)  #: of a document
-ASKED = (2, 5)  #: about two lines
-LONGEST = 8  #: words of a line
-NAMED = 0.3  #: how often a line is asked for by one of its words; else by a kind of word that it has, or has not
+ASKED = (4, 12)  #: questions of a document
 
 
 def draw(world: World, rng: Random) -> str:
-    """Lists of lettered words, each asked for; pairs of lines that are chosen between; or questions."""
-    count, form = rng.randint(*BLOCKS), rng.random()
-    if form < 0.2:
+    """Lists of lettered words, each asked for; pairs of words with rules that choose between them; or questions."""
+    count, form = rng.randint(*ASKED), rng.random()
+    if form < 0.3:
         return "\n\n".join(_keys(world, rng) for _ in range(count))
-    if form < 0.85:
-        return "\n\n".join(lines(rng) for _ in range(count))
+    if form < 0.8:
+        return "\n\n".join(_pair(rng) for _ in range(count))
     return transcript([_question(world, rng) for _ in range(count)], "plain")
 
 
 def _words(world: World, rng: Random, size: int) -> list[str]:
-    return rng.sample([*THINGS, *ROOMS, *COLOURS, *world.names], size)
+    return rng.sample([*THINGS, *ROOMS, *COLOURS, *world.places, *world.people], size)
 
 
 def _keys(world: World, rng: Random) -> str:
-    """Words with their letters, behind or before them, then again in another order."""
-    words = _words(world, rng, rng.randint(2, 5))
-    behind = [f"- {word} {label(number)}" for number, word in enumerate(words)]
-    shown = rng.choice((behind, [f" {label(number)} {word}" for number, word in enumerate(words)]))
-    return "\n".join([*shown, *rng.sample(behind, len(behind))])
+    """Words with their letters, then again in another order."""
+    lettered = [f"{word} {label(number)}" for number, word in enumerate(_words(world, rng, rng.randint(2, 5)))]
+    return "\n".join([*lettered, *rng.sample(lettered, len(lettered))])
 
 
-def lines(rng: Random, longest: int | None = None) -> str:
-    """Two lines, each with a word of a kind that the other lacks, and what is asked of them with the letter.
-
-    longest: words of a line; by default, short lines are more likely.
-    """
-    *kinds, rest = rng.sample(list(CLASSES), 3)
-    longest = longest or length(rng, LONGEST)
-    end = rng.choice(("", "."))
-    shown = [_line(rng, kind, rest, rng.randint(1, longest)) for kind in kinds]
-    parts = [f"- {' '.join(line)}{end} {letter}" for line, letter in zip(shown, LETTERS, strict=True)]
-    for _ in range(rng.randint(*ASKED)):
-        right = rng.randrange(2)
-        if rng.random() < NAMED:
-            wanted = rng.choice([word for word in shown[right] if word not in shown[1 - right]])
-        else:
-            wanted = rng.choice((f"a {kinds[right]}", f"no {kinds[1 - right]}"))
-        stated = rng.choice((f"- {wanted}", f"{wanted}:", asking(rng.choice(FRAMES).format(f"has {wanted}"))))
-        parts.append(f"{stated} {LETTERS[right]}")
-    return "\n".join(parts)
-
-
-def _line(rng: Random, kind: str, rest: str, size: int) -> list[str]:
-    """So many words, one of them of that kind."""
-    words = rng.sample([*CLASSES[rest]], size - 1)
-    words.insert(rng.randrange(size), rng.choice(CLASSES[kind]))
-    return words
+def _pair(rng: Random) -> str:
+    """Two words, and rules with the letter that each chooses."""
+    kinds = rng.sample(list(CLASSES), 2)
+    lines = [f"{rng.choice(CLASSES[kind])} {letter}" for kind, letter in zip(kinds, LETTERS, strict=True)]
+    stated = rng.choice(("Rule: Prefer the one that is {}.\n" + VERDICT, "{}:"))
+    for _ in range(rng.randint(2, 4)):
+        right, negated = rng.randrange(2), rng.random() < 0.3
+        wanted = f"no {kinds[1 - right]}" if negated else f"a {kinds[right]}"
+        lines.append(f"{stated.format(wanted)} {LETTERS[right]}")
+    return "\n".join(lines)
 
 
 def _question(world: World, rng: Random) -> Answered:
