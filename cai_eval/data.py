@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -24,6 +25,7 @@ Row = dict[str, JSON]
 T = TypeVar("T")
 
 SPLITS = frozenset({"train", "validation", "test"})  #: names that say nothing of whose file it is
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class PublishedSource:
@@ -81,6 +83,17 @@ def read(source: Source, data: Published, parse: Callable[[Row], T]) -> list[T]:
                 f"get {data.file} again from {data.source or 'where it was published'}."
             ) from error
     return parsed
+
+
+def check_row(row: JSON, where: str) -> None:
+    """Raise UserError, beginning with `where`, for what is no object or holds half of a surrogate pair.
+
+    JSON can write such a half as "\\ud800", but it is no character: neither a tokenizer nor a file takes it.
+    """
+    if not isinstance(row, Mapping):
+        raise UserError(f"{where}: expected an object with named values, found {type(row).__name__}; correct it.")
+    if half := _SURROGATE.search(json.dumps(row, ensure_ascii=False)):
+        raise UserError(f"{where}: holds half of a surrogate pair, {half[0]!a}; write the whole character.")
 
 
 def item_id(*texts: str) -> str:
@@ -168,8 +181,7 @@ def _file_rows(path: Path) -> list[Row]:
     except (EOFError, OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is damaged or cannot be read ({error}): get it again.") from error
     for number, row in enumerate(rows, 1):
-        if not isinstance(row, Mapping):
-            raise UserError(f"{path}, row {number}: expected an object, found {type(row).__name__}; get it again.")
+        check_row(row, f"{path}, row {number}")
     return rows
 
 

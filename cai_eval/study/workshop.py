@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cai_eval.contracts import Artefact, DatasetSpec, Policy, PolicySpec, Scorer, ScorerSpec, Source
+from cai_eval.data import check_row
 from cai_eval.errors import UserError
 
 if TYPE_CHECKING:
@@ -117,18 +118,18 @@ class NodeWorkshop:
         return self.models.scorer(spec)
 
     def rows(self, spec: DatasetSpec) -> Iterator[dict[str, Any]]:
-        """Blank lines are passed over. Raises UserError, naming the line, for what is no JSON object in UTF-8."""
+        """Blank lines are passed over. Raises UserError, naming the line, for what is no JSON object in UTF-8, and as
+        `check_row` does.
+        """
         with open(spec.path, "rb") as handle:
             for number, line in enumerate(handle, 1):
                 if line.strip():
+                    where = f"{spec.path}, line {number}"
                     try:
-                        row = json.loads(line)
+                        row = json.loads(line.decode("utf-8-sig"))
                     except ValueError as error:
-                        raise UserError(f"{spec.path}, line {number}: not JSON ({error}); correct the line.") from error
-                    if not isinstance(row, dict):
-                        raise UserError(
-                            f"{spec.path}, line {number}: not an object with named values; correct the line."
-                        )
+                        raise UserError(f"{where}: not JSON ({error}); correct the line.") from error
+                    check_row(row, where)
                     yield row
 
     def progress(self, done: float, total: float, note: str = "") -> None:

@@ -16,7 +16,6 @@ from cai_eval.dialogue import Role, Turn, awaiting_reply, render
 from cai_eval.errors import UserError
 
 _TURN = re.compile(r"\n\n(Human|Assistant):")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -107,8 +106,6 @@ def _text(row: Mapping[str, JSON], key: str, where: str) -> str:
             f"{where}: {key!r} is missing or empty; every comparison needs prompt, first and second, or chosen and "
             "rejected."
         )
-    if _SURROGATE.search(text):
-        raise UserError(f"{where}: {key!r} holds half of a surrogate pair, which is no character; write it as UTF-8.")
     return text.strip()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cai_eval.errors import UserError
@@ -61,8 +61,6 @@ def test_an_id_follows_from_the_texts() -> None:
         ({"first": ""}, "'first' is missing or empty"),
         ({"second": None}, "'second' is missing or empty"),
         ({"second": ["No."]}, "'second' is missing or empty"),
-        ({"first": "\ud800"}, "'first' holds half of a surrogate pair"),
-        ({"prompt": "Human: \udc00\n\nAssistant:"}, "'prompt' holds half of a surrogate pair"),
         ({"prompt": "  "}, "'prompt' is missing or empty"),
         ({"prompt": "Human: Why?"}, "awaits no reply"),
         ({"label": 1.5}, r"the label is 1\.5"),
@@ -139,6 +137,7 @@ def test_the_published_transcripts_lose_nothing(data_dir: Path) -> None:
     assert sum(not each.first or not each.second for each in read) == 4
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 20), min_size=2).filter(lambda numbers: len(set(numbers)) > 1), st.floats(0, 0.5))
 def test_a_prompt_is_held_out_whole_whatever_stands_beside_it(numbers: list[int], share: float) -> None:
     comparisons = [Comparison(str(i), f"Human: {n}\n\nAssistant:", "a", "b", 1.0) for i, n in enumerate(numbers)]

@@ -157,6 +157,12 @@ def test_a_row_that_is_no_object_is_named(tmp_path):
         PublishedSource(tmp_path).rows(published("toys.jsonl"))
 
 
+def test_a_row_that_holds_half_a_character_is_named(tmp_path):
+    (tmp_path / "toys.jsonl").write_text(r'{"text": "\ud83d\ude00"}' + "\n" + r'{"text": {"a": ["\ud83d"]}}')
+    with pytest.raises(UserError, match=r"row 2: holds half of a surrogate pair, '\\ud83d'"):
+        PublishedSource(tmp_path).rows(published("toys.jsonl"))
+
+
 def test_a_row_of_another_schema_is_named():
     source = RowsSource({"toys": [{"text": "a"}, {"question": "b"}]})
     with pytest.raises(UserError, match=r"row 2 of toys.*'text'"):

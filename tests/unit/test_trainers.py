@@ -1,5 +1,6 @@
 """The trainers that train: promises, inputs, and what they make."""
 
+import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from safetensors import SafetensorError
 from tiny import TEXT, save_model
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
-from cai_eval.contracts import PolicySpec
+from cai_eval.contracts import DatasetSpec, PolicySpec
 from cai_eval.errors import UserError
 from cai_eval.models.fingerprint import fingerprint
 from cai_eval.models.loading import load_tokenizer
@@ -203,6 +204,29 @@ def test_a_row_without_text_is_named(row: dict[str, Any], bench: Bench, tmp_path
     inputs = {"start": bench.base, "teacher": bench.prompted, "texts": rows}
     with pytest.raises(UserError, match="row 2 of the texts to distil on"):
         trainer.run(inputs, workshop(tmp_path / "node"))
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (rb'{"text": "Human: Hm?\n\nAssistant: \ud83d"}', r"holds half of a surrogate pair, '\\ud83d'"),
+        (b'{"messages": [{"role": "user", "content": "\\udc00"}]}', r"holds half of a surrogate pair, '\\udc00'"),
+        (b'{"text": "Human: Hm?\\n\\nAssistant: \xed\xa0\x80"}', r"not JSON \('utf-8' codec"),
+        (b'["Human: Hm?"]', "expected an object with named values, found list"),
+        (b'{"text": ', "not JSON"),
+    ],
+)
+def test_a_line_that_is_no_row_is_named(line: bytes, problem: str, bench: Bench, tmp_path: Path) -> None:
+    """Whatever trains on it; a whole pair of surrogates is a character like any other."""
+    good = json.dumps({"text": "Human: Hm?\n\nAssistant: \U0001f600"}).encode()
+    rows = tmp_path / "talks.jsonl"
+    rows.write_bytes(b"\xef\xbb\xbf" + good + b"\n\n" + line + b"\n")
+    read = workshop(tmp_path).rows(DatasetSpec(str(rows), 2, ""))
+    assert next(read)["text"].endswith("\U0001f600")
+    inputs = {"start": bench.base, "dialogues": DatasetSpec(str(rows), 2, "")}
+    with pytest.raises(UserError, match=rf"talks\.jsonl, line 3: {problem}"):
+        FineTune(FineTune.Config()).run(inputs, workshop(tmp_path / "node"))
+    assert not (tmp_path / "node").exists()
 
 
 def test_nothing_to_learn_from_is_refused(bench: Bench, tmp_path: Path) -> None:
