@@ -40,7 +40,9 @@ class FineTune:
         steps: PositiveInt = Field(100, description="optimiser steps")
         rows: PositiveInt = Field(8, description="dialogues, or windows of the text, a step")
         tokens: int = Field(512, ge=2, description="of a window of the text, at most")
-        rate: PositiveFloat = Field(1e-4, description="peak learning rate; it falls linearly to 0")
+        rate: PositiveFloat | None = Field(
+            None, description="peak learning rate, falling to 0; by default 3e-4 up to 10M parameters, else 1e-5"
+        )
         warmup: NonNegativeInt = Field(5, description="steps of rising rate")
         precision: Literal["fp32", "bf16"] = Field("fp32", description="of the forward pass")
         lora_rank: NonNegativeInt = Field(0, description="of low-rank adapters; 0 trains all weights")
@@ -58,16 +60,18 @@ class FineTune:
         from cai_eval.training.objectives import causal_lm
         from cai_eval.training.optimisation import Optimisation
         from cai_eval.training.policies import train_policy
+        from cai_eval.training.rates import usual_rate
 
         start, config = inputs["start"], self.config
         assert isinstance(start, PolicySpec)
+        rate = config.rate or usual_rate(start.parameters, small=3e-4, other=1e-5)
         examples, format = self._examples(start, inputs, workshop)
         return train_policy(
             start,
             workshop,
             example_batches(examples, config.rows, workshop.seed),
             causal_lm,
-            Optimisation(config.steps, config.rate, config.warmup, precision=config.precision, seed=workshop.seed),
+            Optimisation(config.steps, rate, config.warmup, precision=config.precision, seed=workshop.seed),
             format=format,
             lora=of_rank(config.lora_rank),
         )

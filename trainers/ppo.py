@@ -50,7 +50,9 @@ class PPO:
         batch: PositiveInt = Field(64, description="prompts an update, one answer each")
         epochs: PositiveInt = Field(1, description="times that each answer is learnt from")
         minibatches: PositiveInt = Field(4, description="optimiser steps an epoch")
-        rate: PositiveFloat = Field(1e-4, description="learning rate, constant; small models bear 3e-4")
+        rate: PositiveFloat | None = Field(
+            None, description="learning rate, constant; by default 1e-4 up to 10M parameters, else 3e-6"
+        )
         warmup: NonNegativeInt = Field(8, description="optimiser steps of rising rate")
         kl: NonNegativeFloat = Field(0.05, description="coefficient of the KL penalty; 0.001 in the paper")
         kl_target: PositiveFloat | None = Field(None, description="nats an answer that the coefficient adapts to")
@@ -87,6 +89,7 @@ class PPO:
         from cai_eval.training.ppo.loop import train_ppo
         from cai_eval.training.ppo.turns import draw_turns
         from cai_eval.training.ppo.updates import Settings
+        from cai_eval.training.rates import usual_rate
 
         start, reward, config = inputs["start"], inputs["reward"], self.config
         reference, held_out = inputs.get("reference", start), inputs.get("held_out")
@@ -115,7 +118,7 @@ class PPO:
             workshop.scorer(held_out) if isinstance(held_out, ScorerSpec) else None,
             turns,
             Settings(
-                rate=config.rate,
+                rate=config.rate or usual_rate(start.parameters, small=1e-4, other=3e-6),
                 warmup=config.warmup,
                 epochs=config.epochs,
                 minibatches=config.minibatches,

@@ -41,7 +41,9 @@ class PreferenceModel:
 
         epochs: PositiveInt = Field(1, description="passes over the comparisons; models of preferences overfit soon")
         rows: PositiveInt = Field(32, description="comparisons a step")
-        rate: PositiveFloat = Field(1e-3, description="peak learning rate, falling to 0; large models need less")
+        rate: PositiveFloat | None = Field(
+            None, description="peak learning rate, falling to 0; by default 1e-3 up to 10M parameters, else 1e-5"
+        )
         warmup: NonNegativeInt = Field(5, description="steps of rising rate")
         lm_weight: NonNegativeFloat = Field(0.0, description="of the language model's loss on the better answer")
         precision: Literal["fp32", "bf16"] = Field("fp32", description="of the forward pass")
@@ -62,6 +64,7 @@ class PreferenceModel:
         from cai_eval.training.lora import of_rank
         from cai_eval.training.optimisation import Optimisation
         from cai_eval.training.preferences import make_pairs
+        from cai_eval.training.rates import usual_rate
         from cai_eval.training.scorers import train_scorer
         from cai_eval.training.sealed import writing
 
@@ -92,12 +95,13 @@ class PreferenceModel:
                 "rest is too little: give more and shorter ones."
             )
         steps = config.epochs * max(1, len(pairs) // config.rows)
+        rate = config.rate or usual_rate(start.parameters, small=1e-3, other=1e-5)
         return train_scorer(
             start,
             workshop,
             pairs,
             held_pairs,
-            Optimisation(steps, config.rate, config.warmup, precision=config.precision, seed=workshop.seed),
+            Optimisation(steps, rate, config.warmup, precision=config.precision, seed=workshop.seed),
             rows=min(config.rows, len(pairs)),
             lm_weight=config.lm_weight,
             lora=of_rank(config.lora_rank),

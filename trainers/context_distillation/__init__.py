@@ -45,7 +45,9 @@ class ContextDistillation:
         exact: bool = Field(False, description="KL over the whole vocabulary; the teacher then runs in every step")
         steps: PositiveInt = Field(150, description="optimiser steps")
         rows: PositiveInt = Field(32, description="texts a step")
-        rate: PositiveFloat = Field(1e-4, description="peak learning rate; it falls linearly to 0")
+        rate: PositiveFloat | None = Field(
+            None, description="peak learning rate, falling to 0; by default 1e-3 up to 10M parameters, else 5e-5"
+        )
         warmup: NonNegativeInt = Field(5, description="steps of rising rate")
         precision: Literal["fp32", "bf16"] = Field("fp32", description="of the student's forward pass")
         lora_rank: NonNegativeInt = Field(0, description="of low-rank adapters; 0 trains all weights")
@@ -63,6 +65,7 @@ class ContextDistillation:
         from cai_eval.training.lora import of_rank
         from cai_eval.training.optimisation import Optimisation
         from cai_eval.training.policies import train_policy
+        from cai_eval.training.rates import usual_rate
 
         start, teacher, config = inputs["start"], inputs["teacher"], self.config
         assert isinstance(start, PolicySpec)
@@ -70,6 +73,7 @@ class ContextDistillation:
         if not teacher.prefix.ids:
             raise UserError(f"the teacher of {self.name} has no prompt: name a prompted policy as its input 'teacher'.")
         texts = as_read(self._texts(inputs, workshop), teacher.format, opening(workshop.tokenizer(start)))
+        rate = config.rate or usual_rate(start.parameters, small=1e-3, other=5e-5)
         lesson = Lesson(workshop, start, teacher, texts, config.tokens)
         if config.exact:
             batches, objective = lesson.exact(config.rows)
@@ -80,7 +84,7 @@ class ContextDistillation:
             workshop,
             batches,
             objective,
-            Optimisation(config.steps, config.rate, config.warmup, precision=config.precision, seed=workshop.seed),
+            Optimisation(config.steps, rate, config.warmup, precision=config.precision, seed=workshop.seed),
             format=teacher.format,
             lora=of_rank(config.lora_rank),
         )
