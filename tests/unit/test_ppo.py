@@ -237,6 +237,19 @@ def test_what_is_read_is_what_was_drawn(start: PolicySpec) -> None:
         torch.testing.assert_close(found, direct, rtol=1e-5, atol=1e-5)
 
 
+def test_answers_are_drawn_from_the_whole_distribution(start: PolicySpec) -> None:
+    """At temperature 1 and with nothing cut off: else the KL that is estimated from them could be negative."""
+    model, tokenizer = load_model(start.model, device="cpu"), load_tokenizer(start.model)
+    (answers,) = Rollouts(model, tokenizer, Encoder(tokenizer), 1, seed=0).draw(["w1 w2"], "key", 3000)
+    with torch.no_grad():
+        logits = model(torch.from_numpy(answers[0].ids[None, :-1])).logits[0, -1]
+    expected = 3000 * logits.double().softmax(-1).numpy()
+    drawn = np.bincount([answer.ids[-1] for answer in answers], minlength=len(expected))
+    assert drawn.min() > 0
+    squares = ((drawn - expected) ** 2 / expected).sum()
+    assert squares < len(expected) + 4 * math.sqrt(2 * len(expected))
+
+
 def test_answers_are_those_of_the_weights_as_they_are_now(start: PolicySpec) -> None:
     model, tokenizer = load_model(start.model, device="cpu"), load_tokenizer(start.model)
     prompted = Encoder(tokenizer, Prefix(tuple(range(3, 35)), " ".join(WORDS[:32]), separator=" "))
