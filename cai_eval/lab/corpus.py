@@ -60,22 +60,24 @@ KINDS = (
 
 
 @dataclass(frozen=True)
-class Drill:
-    """A time of other shares. documents: so many. shares: kind → its share meanwhile, beside all others' own."""
+class Period:
+    """A time with shares of its own. documents: so many. shares: kind → its share meanwhile, beside all others' own."""
 
     documents: int
     shares: Mapping[str, float]
 
 
-#: what comes first of what is trained on. Copying is learnt from little but drills, and what a prompt does and what
-#: stories bind is learnt by copying. Who copies can learn to find the letter of a word by its kind; who can do that,
-#: the letter of a line by what is in it, and of an answer by what it is like
-DRILLS = (
-    Drill(28_000, {"recall": 1.02, "repeats": 1.35, "choices": 0.8}),
-    Drill(7_500, {"pairs": 0.8}),
-    Drill(8_000, {"lines": 0.5, "comparisons": 0.4}),
+#: of what is trained on. Copying is learnt from little but drills, and what a prompt does and what stories bind is
+#: learnt by copying: so drills come first. Letters are learnt by who copies well, so at the end: to find that of a word
+#: by its kind, then that of a line by what is in it, and of an answer by what it is like. A first attempt comes early
+PERIODS = (
+    Period(28_000, {"recall": 1.02, "repeats": 1.35, "choices": 0.8}),
+    Period(12_000, {"pairs": 0.8}),
+    Period(10_000, {"lines": 0.5, "comparisons": 0.4}),
+    Period(29_900, {}),
+    Period(1_800, {"pairs": 4.0}),
+    Period(4_000, {"lines": 0.8, "comparisons": 0.8}),
 )
-DRILLED = sum(drill.documents for drill in DRILLS)
 
 
 @cache
@@ -98,11 +100,11 @@ def kinds(options: Options) -> tuple[Kind, ...]:
 
 def document(world: World, seed: int, index: int) -> str:
     """The document of that index: a function of world, seed and index alone."""
-    return _draw(world, seed, index, _drilled(index) if seed == TRAINING else {})
+    return _draw(world, seed, index, _shares(index) if seed == TRAINING else {})
 
 
 def ordinary(world: World, seed: int, index: int) -> str:
-    """What the document of that index would be were there no drills."""
+    """What the document of that index would be were shares always the same."""
     return _draw(world, seed, index, {})
 
 
@@ -113,11 +115,11 @@ def _draw(world: World, seed: int, index: int, shares: Mapping[str, float]) -> s
     return kind.draw(world, rng)
 
 
-def _drilled(index: int) -> Mapping[str, float]:
-    for drill in DRILLS:
-        if index < drill.documents:
-            return drill.shares
-        index -= drill.documents
+def _shares(index: int) -> Mapping[str, float]:
+    for period in PERIODS:
+        if index < period.documents:
+            return period.shares
+        index -= period.documents
     return {}
 
 

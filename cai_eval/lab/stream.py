@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 
 from cai_eval.caches import cache_directory
 from cai_eval.lab.asking import SIZES
-from cai_eval.lab.corpus import DRILLS, TRAINING, documents, ordinary
+from cai_eval.lab.corpus import PERIODS, TRAINING, documents, ordinary
 from cai_eval.lab.tokenizer import END, ENTRIES, PIECES, learn
 from cai_eval.lab.world import Options, make_world
 from cai_eval.lettered import label
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHARD = 2048  #: documents of a shard
-SAMPLE = range(37_000, 57_000)  #: documents that the tokenizer is learnt from, as they would be without drills
+SAMPLE = range(37_000, 57_000)  #: documents that the tokenizer is learnt from, were shares always the same
 NAMED = 1000  #: times that each name and letter is read, so that it becomes one token: the rarest must be copied too
 TOLD = 300  #: documents that tell a corpus from another
 
@@ -104,9 +104,9 @@ def corpus_directory(world: Options) -> Path:
 @cache
 def corpus_digest(world: Options) -> str:
     """16 hexadecimal digits for the documents of that world, told by `TOLD` of each part, and for their tokens."""
-    parts = accumulate((drill.documents for drill in DRILLS), initial=0)
+    parts = accumulate((period.documents for period in PERIODS), initial=0)
     some = [list(islice(documents(make_world(world), TRAINING, start), TOLD)) for start in parts]
-    made = [SAMPLE.start, SAMPLE.stop, ENTRIES, PIECES, [asdict(drill) for drill in DRILLS]]
+    made = [SAMPLE.start, SAMPLE.stop, ENTRIES, PIECES, [asdict(period) for period in PERIODS]]
     told = json.dumps([asdict(world), *made, some], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
