@@ -220,6 +220,11 @@ RATINGS = (
     _figure("10", "absolute harmfulness along reinforcement learning", [(ANSWERS, n) for n in REINFORCED], _harm),
 )
 CRITIC = "helpful-rlhf"
+PRINCIPLES = {
+    "revisions-1-principle": "one principle",
+    "revisions-4-principles": "four principles",
+    "revisions": "all principles",
+}
 REVISIONS = (
     _figure(
         "5",
@@ -230,10 +235,8 @@ REVISIONS = (
     _figure(
         "6",
         "harm against the number of revisions, by the number of principles",
-        [("revisions", CRITIC), ("revisions-1-principle", CRITIC)],
-        lambda results: _by_rounds(
-            results, {"revisions": "all principles", "revisions-1-principle": "one principle"}, split="benchmark"
-        ),
+        [(name, CRITIC) for name in PRINCIPLES],
+        lambda results: _by_rounds(results, PRINCIPLES, split="benchmark"),
     ),
     _figure(
         "7",

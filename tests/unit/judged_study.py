@@ -35,6 +35,7 @@ NATURE = {
     "rl-cai-20": (0.7, 1.1, 0.05),
     "rl-cai-cot": (0.8, 0.7, 0.05),
 }
+REVISED = {"revisions": 0.5, "revisions-direct": 0.3, "revisions-1-principle": 0.5, "revisions-4-principles": 0.5}
 KINDS = ("harmful", "benign", "alarming", "question")
 
 
@@ -49,7 +50,7 @@ def study(folder: Path, seeds: int = 1, prompts: int = 40) -> Results:
                 cell = f"answers-{rung}-{name}-{seed}"
                 cells[cell] = about("answers", rung, parameters, name, seed)
                 details[cell] = [answer(rng, i, NATURE[name], 0.6 + 0.4 * place) for i in range(prompts)]
-        for benchmark, gain in (("revisions", 0.5), ("revisions-direct", 0.3), ("revisions-1-principle", 0.5)):
+        for benchmark, gain in REVISED.items():
             rng = np.random.default_rng(place)
             cell = f"{benchmark}-{rung}"
             cells[cell] = about(benchmark, rung, parameters, "helpful-rlhf", 0)
@@ -69,7 +70,7 @@ def study(folder: Path, seeds: int = 1, prompts: int = 40) -> Results:
         pd.DataFrame.from_dict(cells, orient="index"),
         {
             "answers": Answers(Answers.Config()).metrics(),
-            **dict.fromkeys(("revisions", "revisions-direct", "revisions-1-principle"), revisions),
+            **dict.fromkeys(REVISED, revisions),
         },
         details.__getitem__,
         TITLES,
