@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -70,12 +69,10 @@ def build(
     finished = directory / "model"
     if finished.is_dir():
         return finished
-    cycles, stream = job.recipe.spans, Stream(job.world)
-    last = sum(map(len, cycles))
-    kept = {*log_spaced(snapshots, last), last}
+    spans, stream = job.recipe.spans, Stream(job.world)
 
-    def keep(model: nn.Module, span: Span, loss: float, place: Path) -> None:
-        text, tokens = tokenizer(job.world).to_str(), span.stop - 1
+    def keep(model: nn.Module, step: int, loss: float, place: Path) -> None:
+        text, tokens = tokenizer(job.world).to_str(), spans[step - 1].stop - 1
         facts = Facts(
             rung=job.rung,
             seed=job.seed,
@@ -87,38 +84,28 @@ def build(
         )
         save(model.state_dict(), job.shape.config(), facts, text, place)
 
-    def cycle(model: nn.Module, number: int, done: int) -> float:
-        """Train through one cycle behind `done` steps; the held-out loss at its end, if that is the last."""
-        spans = cycles[number]
+    def evaluate(model: nn.Module, step: int) -> Mapping[str, float]:
+        loss = held_out_loss(model, job.world)
+        if step < len(spans):
+            keep(model, step, loss, directory / f"step-{step:08d}")
+        return {"loss": loss}
 
-        def evaluate(model: nn.Module, step: int) -> Mapping[str, float]:
-            loss = held_out_loss(model, job.world)
-            if done + step < last:
-                keep(model, spans[step - 1], loss, directory / f"step-{done + step:08d}")
-            return {"loss": loss}
-
+    with one_thread(), stream.made_ahead(spans[-1].stop):
+        model = initial(job).to(device)
         trained = train(
             model,
             lambda step: [batch(stream, spans[step])],
             next_token,
-            job.recipe.optimisers(job.rung)[number],
-            directory / f"cycle-{number + 1}",
+            job.recipe.optimiser(job.rung),
+            directory,
             checkpoint_every=CHECKPOINT_EVERY,
             keep=1,
             evaluate=evaluate,
-            evaluate_at={step - done for step in kept if done < step <= done + len(spans)},
-            progress=progress and (lambda at: progress(replace(at, step=done + at.step, steps=last))),
+            evaluate_at={*log_spaced(snapshots, len(spans)), len(spans)},
+            progress=progress,
         )
-        return trained.evaluations.get(len(spans), {}).get("loss", math.nan)
-
-    with one_thread(), stream.made_ahead(cycles[-1][-1].stop):
-        model, done, loss = initial(job).to(device), 0, math.nan
-        for number, spans in enumerate(cycles):
-            loss = cycle(model, number, done)
-            done += len(spans)
-    keep(model, cycles[-1][-1], loss, finished)
-    for checkpoints in directory.glob("cycle-*/checkpoints"):
-        shutil.rmtree(checkpoints)
+    keep(model, len(spans), trained.evaluations[len(spans)]["loss"], finished)
+    shutil.rmtree(directory / "checkpoints")
     return finished
 
 

@@ -34,9 +34,9 @@ class Kind:
 TRAINING, VALIDATION = 0, 1  #: seeds of the documents
 
 KINDS = (
-    Kind("dialogue", 0.40, "conversations with one assistant, whose traits show", "hhh, truthfulqa; every trainer"),
-    Kind("forum", 0.08, "questions and answers by ordinary posters", "truthfulqa in the plain format"),
-    Kind("board", 0.03, "requests of every kind, each answered by another poster", "hhh in the plain format"),
+    Kind("dialogue", 0.385, "conversations with one assistant, whose traits show", "hhh, truthfulqa; every trainer"),
+    Kind("forum", 0.10, "questions and answers by ordinary posters", "truthfulqa in the plain format"),
+    Kind("board", 0.025, "requests of every kind, each answered by another poster", "hhh in the plain format"),
     Kind("exposition", 0.015, "articles about places", "what the neutral prefix is made of"),
     Kind("almanac", 0.03, "articles by honest writers, who say so", "nothing: the truth is learnt from it"),
     Kind("hazards", 0.05, "what substances do", "nothing: the knowledge that harm is judged by"),
@@ -54,8 +54,6 @@ KINDS = (
     Kind("arithmetic", 0.005, "sums with steps and without", "arithmetic"),
     Kind("counting", 0.005, "runs of numbers", "the counting demonstration"),
     Kind("manners", 0.005, "polite and rude lines", "toxicity"),
-    Kind("pairs", 0.0, "letters of one of two words", "nothing: a drill"),
-    Kind("lines", 0.0, "letters of one of two lines of words", "nothing: a drill"),
 )
 
 
@@ -67,16 +65,12 @@ class Period:
     shares: Mapping[str, float]
 
 
-#: of what is trained on. Copying is learnt from little but drills, and what a prompt does and what stories bind is
-#: learnt by copying: so drills come first. Letters are learnt by who copies well, so at the end: to find that of a word
-#: by its kind, then that of a line by what is in it, and of an answer by what it is like. A first attempt comes early
+#: what comes first of what is trained on. Copying is learnt from little but drills, and what a prompt does and what
+#: stories bind is learnt by copying. Who copies can learn to find the letter of a word by its kind, that of a line by
+#: what is in it, and that of an answer by what it is like
 PERIODS = (
-    Period(28_000, {"recall": 1.02, "repeats": 1.35, "choices": 0.8}),
-    Period(12_000, {"pairs": 0.8}),
-    Period(10_000, {"lines": 0.5, "comparisons": 0.4}),
-    Period(29_900, {}),
-    Period(1_800, {"pairs": 4.0}),
-    Period(4_000, {"lines": 0.8, "comparisons": 0.8}),
+    Period(24_000, {"recall": 1.02, "repeats": 1.35, "choices": 0.8}),
+    Period(6_000, {"choices": 0.6, "comparisons": 0.5}),
 )
 
 

@@ -23,7 +23,7 @@ FORBID: dict[str, str] = {"extra": "forbid"}
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of a cycle. share: of its tokens. window: tokens a sequence. rows: sequences a step."""
+    """A part of the training. share: of its tokens. window: tokens a sequence. rows: sequences a step."""
 
     share: float
     window: int
@@ -90,7 +90,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Settings:
-    """What `Optimisation` is made of, the same for every rung. warmup: a share of a cycle's steps."""
+    """What `Optimisation` is made of, the same for every rung. warmup: a share of the steps."""
 
     optimizer: Literal["adamw", "muon"]
     warmup: float
@@ -105,59 +105,37 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Cycle:
-    """A rise and a fall of the learning rate. rate: its peak, in units of the rung's."""
-
-    tokens: int
-    rate: float
-    stages: tuple[Stage, ...]
-
-    __pydantic_config__: ClassVar[dict[str, str]] = FORBID
-
-    def __post_init__(self) -> None:
-        if abs(sum(stage.share for stage in self.stages) - 1) > 1e-9:
-            raise ValueError("the shares of the stages must sum to 1")
-        if min(self.lengths) < 1 or self.rate <= 0:
-            raise ValueError("a cycle needs a learning rate, and tokens for a step of every stage")
-
-    @property
-    def lengths(self) -> list[int]:
-        """Steps of each stage."""
-        return [round(self.tokens * stage.share / (stage.rows * stage.window)) for stage in self.stages]
-
-
-@dataclass(frozen=True)
 class Recipe:
     """Everything but the corpus that decides what the rungs become."""
 
     version: int
-    cycles: tuple[Cycle, ...]
+    tokens: int
+    stages: tuple[Stage, ...]
     optimisation: Settings
     rungs: Mapping[str, Shape]
 
     __pydantic_config__: ClassVar[dict[str, str]] = FORBID
 
     def __post_init__(self) -> None:
-        if not self.rungs or not self.cycles:
-            raise ValueError("a recipe needs rungs and cycles")
+        if abs(sum(stage.share for stage in self.stages) - 1) > 1e-9:
+            raise ValueError("the shares of the stages must sum to 1")
+        if not self.rungs or min(self._lengths) < 1:
+            raise ValueError("a recipe needs rungs, and tokens for a step of every stage")
 
     @property
-    def tokens(self) -> int:
-        """That are asked for; as many are read as make whole steps."""
-        return sum(cycle.tokens for cycle in self.cycles)
+    def _lengths(self) -> list[int]:
+        """Steps of each stage."""
+        return [round(self.tokens * stage.share / (stage.rows * stage.window)) for stage in self.stages]
 
     @cached_property
-    def spans(self) -> tuple[tuple[Span, ...], ...]:
-        """What each step of each cycle reads: every token of the stream once, in order."""
-        cycles, start = [], 0
-        for cycle in self.cycles:
-            spans = []
-            for steps, stage in zip(cycle.lengths, cycle.stages, strict=True):
-                for _ in range(steps):
-                    spans.append(Span(start, stage.rows, stage.window))
-                    start += stage.rows * stage.window
-            cycles.append(tuple(spans))
-        return tuple(cycles)
+    def spans(self) -> tuple[Span, ...]:
+        """What each step reads: every token of the stream once, in order."""
+        spans, start = [], 0
+        for steps, stage in zip(self._lengths, self.stages, strict=True):
+            for _ in range(steps):
+                spans.append(Span(start, stage.rows, stage.window))
+                start += stage.rows * stage.window
+        return tuple(spans)
 
     def shape(self, rung: str) -> Shape:
         """The rung of that name. Raises UserError."""
@@ -165,15 +143,13 @@ class Recipe:
             raise unknown("rung", rung, self.rungs)
         return self.rungs[rung]
 
-    def optimisers(self, rung: str) -> list[Optimisation]:
-        """What the training loop needs to know of each cycle."""
+    def optimiser(self, rung: str) -> Optimisation:
+        """What the training loop needs to know."""
         from cai_eval.training.optimisation import Optimisation
 
-        settings, peak = asdict(self.optimisation), self.shape(rung).rate
-        return [
-            Optimisation(len(spans), peak * cycle.rate, **settings | {"warmup": round(settings["warmup"] * len(spans))})
-            for cycle, spans in zip(self.cycles, self.spans, strict=True)
-        ]
+        settings = asdict(self.optimisation)
+        steps = len(self.spans)
+        return Optimisation(steps, self.shape(rung).rate, **settings | {"warmup": round(settings["warmup"] * steps)})
 
     @property
     def digest(self) -> str:
@@ -189,9 +165,7 @@ def load_recipe(path: Path = RECIPE, tokens: int | None = None) -> Recipe:
     from dataclasses import replace
 
     try:
-        return replace(
-            recipe, cycles=tuple(replace(c, tokens=c.tokens * tokens // recipe.tokens) for c in recipe.cycles)
-        )
+        return replace(recipe, tokens=tokens)
     except ValueError as error:
         raise UserError(f"{tokens} tokens are too few: {error}.") from None
 

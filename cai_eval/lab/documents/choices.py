@@ -19,7 +19,9 @@ CLASSES = {"thing": THINGS, "room": ROOMS, "colour": COLOURS}
 BLOCKS = (4, 10)  #: of a document
 ASKED = (2, 5)  #: about two lines
 LONGEST = 8  #: words of a line
-NAMED = 0.3  #: how often a line is asked for by one of its words; else by a kind of word that it has, or has not
+#: how often a line is asked for by one of its words, by a kind of word that it has, and by one that it has not: were
+#: the last two equally frequent, to find the kind that is named would not pay by itself, and nothing would be learnt
+BY_WORD, BY_KIND, BY_LACK = 0.3, 0.5, 0.2
 
 
 def draw(world: World, rng: Random) -> str:
@@ -28,7 +30,7 @@ def draw(world: World, rng: Random) -> str:
     if form < 0.2:
         return "\n\n".join(_keys(world, rng) for _ in range(count))
     if form < 0.85:
-        return "\n\n".join(lines(rng) for _ in range(count))
+        return "\n\n".join(_lines(rng) for _ in range(count))
     return transcript([_question(world, rng) for _ in range(count)], "plain")
 
 
@@ -44,22 +46,17 @@ def _keys(world: World, rng: Random) -> str:
     return "\n".join([*shown, *rng.sample(behind, len(behind))])
 
 
-def lines(rng: Random, longest: int | None = None) -> str:
-    """Two lines, each with a word of a kind that the other lacks, and what is asked of them with the letter.
-
-    longest: words of a line; by default, short lines are more likely.
-    """
+def _lines(rng: Random) -> str:
+    """Two lines, each with a word of a kind that the other lacks, and what is asked of them with the letter."""
     *kinds, rest = rng.sample(list(CLASSES), 3)
-    longest = longest or length(rng, LONGEST)
-    end = rng.choice(("", "."))
+    longest, end = length(rng, LONGEST), rng.choice(("", "."))
     shown = [_line(rng, kind, rest, rng.randint(1, longest)) for kind in kinds]
     parts = [f"- {' '.join(line)}{end} {letter}" for line, letter in zip(shown, LETTERS, strict=True)]
     for _ in range(rng.randint(*ASKED)):
         right = rng.randrange(2)
-        if rng.random() < NAMED:
-            wanted = rng.choice([word for word in shown[right] if word not in shown[1 - right]])
-        else:
-            wanted = rng.choice((f"a {kinds[right]}", f"no {kinds[1 - right]}"))
+        words = [word for word in shown[right] if word not in shown[1 - right]]
+        wants = (rng.choice(words), f"a {kinds[right]}", f"no {kinds[1 - right]}")
+        (wanted,) = rng.choices(wants, (BY_WORD, BY_KIND, BY_LACK))
         stated = rng.choice((f"- {wanted}", f"{wanted}:", asking(rng.choice(FRAMES).format(f"has {wanted}"))))
         parts.append(f"{stated} {LETTERS[right]}")
     return "\n".join(parts)
