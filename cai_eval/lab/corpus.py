@@ -70,7 +70,8 @@ class Period:
 #: what is in it, and that of an answer by what it is like
 PERIODS = (
     Period(24_000, {"recall": 1.02, "repeats": 1.35, "choices": 0.8}),
-    Period(5_500, {"choices": 0.5, "comparisons": 2.0}),
+    Period(10_000, {}),
+    Period(6_000, {"choices": 0.5, "comparisons": 2.0}),
 )
 
 
