@@ -31,7 +31,7 @@ def test_the_whole_chain_runs_and_is_shown(tmp_path, monkeypatch):
     assert ran.return_value == 0, ran.output
     figures = {path.stem for path in (out / "report" / "figures").glob("*.png")}
     assert {"frontier-source", "elo-source", "conduct-answers", "reward-kl", "bai-2022-cai-5"} <= figures
-    assert {"gaps-helpful-pm", "gaps-hh-pm", "gaps-cai-pm"} <= figures
+    assert {"gaps-helpful-pm", "gaps-hh-pm", "gaps-cai-pm", "learning"} <= figures
     tables = {path.stem for path in (out / "report" / "tables").glob("*.csv")}
     assert {"elo", "labels", "said", "rows-revisions", "rows-ai-labels"} <= tables
     trained = json.loads((out / "run.json").read_text())["trained"]
@@ -44,6 +44,9 @@ def test_the_whole_chain_runs_and_is_shown(tmp_path, monkeypatch):
     judged = CliRunner().invoke(cli, ["judge", "--run", str(out), "--scorer", "hh-pm"])
     assert judged.exception is None, judged.output
     assert "hh-pm" in (out / "report" / "tables" / "elo.csv").read_text()
+    voted = CliRunner().invoke(cli, ["votes", "ask", str(out), "--constitution", "laboratory", "--count", "100"])
+    assert voted.exception is None, voted.output
+    assert "base-24k-by-laboratory" in (out / "report" / "tables" / "elo.csv").read_text()
 
 
 @pytest.mark.slow
