@@ -1,6 +1,7 @@
 """The token stream: the same tokens whoever makes them, whole shards only, filed under the code that writes them."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 
 from cai_eval.lab import stream
+from cai_eval.lab.corpus import Period
 from cai_eval.lab.stream import Stream
 from cai_eval.lab.tokenizer import END
 from cai_eval.lab.world import Options, World
@@ -25,7 +27,8 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setattr(stream, "documents", numbers)
     monkeypatch.setattr(stream, "SHARD", 16)
     monkeypatch.setattr(stream, "ordinary", lambda *index: next(numbers(*index)))
-    monkeypatch.setattr(stream, "SAMPLE", range(50))
+    monkeypatch.setattr(stream, "SAMPLE", 50)
+    monkeypatch.setattr(stream, "NAMED", 1)
     return tmp_path
 
 
@@ -108,3 +111,15 @@ def test_a_corpus_is_named_after_its_documents() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stream, "documents", lambda *_: iter(["another"]))
         assert here != stream.corpus_digest.__wrapped__(Options())
+
+
+def test_a_corpus_is_named_after_its_periods_and_told_by_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = stream.corpus_digest.__wrapped__(Options())
+    first, *others = stream.PERIODS
+    monkeypatch.setattr(stream, "PERIODS", (replace(first, shares={}), *others))
+    assert here != stream.corpus_digest.__wrapped__(Options())
+    read = []
+    monkeypatch.setattr(stream, "PERIODS", (Period(40, {}), Period(500, {})))
+    monkeypatch.setattr(stream, "documents", lambda world, seed, start: read.append(start) or iter([]))
+    stream.corpus_digest.__wrapped__(Options())
+    assert read == [0, 40, 540]
