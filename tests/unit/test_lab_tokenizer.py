@@ -3,7 +3,7 @@
 from itertools import islice
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
@@ -18,17 +18,20 @@ inked = st.text(min_size=1).filter(lambda text: not text[-1].isspace())
 blank = st.sampled_from([" ", "\n", "\n\n", "\n    ", "  "])
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_comes_back(text: str) -> None:
     assert TOKENIZER.decode(TOKENIZER.encode(text).ids, skip_special_tokens=False) == text
 
 
+@settings(deadline=None)
 @given(inked, blank, inked)
 def test_a_prompt_that_ends_in_ink_is_cut_where_the_whole_is(prompt: str, space: str, rest: str) -> None:
     joint = TOKENIZER.encode(prompt + space + rest).ids
     assert joint == TOKENIZER.encode(prompt).ids + TOKENIZER.encode(space + rest).ids
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_a_letter_is_one_token_behind_any_text(text: str) -> None:
     (letter,) = TOKENIZER.encode(" (A)").ids
