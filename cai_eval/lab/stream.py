@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from itertools import accumulate, chain, islice
@@ -19,11 +19,13 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from cai_eval.caches import cache_directory
+from cai_eval.errors import UserError
 from cai_eval.lab.asking import SIZES
 from cai_eval.lab.corpus import PERIODS, TRAINING, documents, ordinary
 from cai_eval.lab.tokenizer import END, ENTRIES, PIECES, learn
 from cai_eval.lab.world import Options, make_world
 from cai_eval.lettered import label
+from cai_eval.training.sealed import writing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,7 +68,7 @@ class Stream:
     @contextmanager
     def made_ahead(self, tokens: int) -> Iterator[None]:
         """Meanwhile another process makes what is missing of the first `tokens` tokens."""
-        process = get_context("spawn").Process(target=self.reach, args=(tokens,), daemon=True)
+        process = get_context("spawn").Process(target=_reach, args=(self, tokens), daemon=True)
         process.start()
         try:
             yield
@@ -84,6 +86,12 @@ class Stream:
         texts = islice(documents(make_world(self.world), self.seed, number * SHARD), SHARD)
         encodings = tokenizer(self.world).encode_batch_fast([END + text for text in texts])
         return np.concatenate([np.array(encoding.ids, dtype=np.uint16) for encoding in encodings])
+
+
+def _reach(stream: Stream, tokens: int) -> None:
+    """In a process of its own: what the disk refuses here it refuses the reader too, who says so."""
+    with suppress(UserError):
+        stream.reach(tokens)
 
 
 def tokenizer(world: Options) -> Tokenizer:
@@ -112,13 +120,17 @@ def corpus_digest(world: Options) -> str:
 
 
 def _once(path: Path, make: Callable[[Path], Any]) -> None:
-    """The file at `path`, made by whichever process comes first while the others wait; there whole or not at all."""
+    """The file at `path`, made by whichever process comes first while the others wait; there whole or not at all.
+
+    Raises UserError where the disk refuses.
+    """
     if path.is_file():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not path.is_file():
-            part = path.with_name(f"part-{path.name}")
-            make(part)
-            os.replace(part, path)
+    with writing(path.name, path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.is_file():
+                part = path.with_name(f"part-{path.name}")
+                make(part)
+                os.replace(part, path)

@@ -1,14 +1,17 @@
 """The token stream: the same tokens whoever makes them, whole shards only, filed under the code that writes them."""
 
+import errno
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
+from cai_eval.errors import UserError
 from cai_eval.lab import stream
 from cai_eval.lab.corpus import Period
 from cai_eval.lab.stream import Stream
@@ -67,6 +70,13 @@ def test_a_shard_that_a_kill_left_unfinished_is_made_anew(small: Path) -> None:
     part = stream.corpus_directory(Options()) / "part-0-00001.npy"
     part.write_bytes(b"torn")
     assert Stream(Options()).read(0, len(tokens)).tolist() == tokens
+
+
+def test_a_disk_that_refuses_is_a_sentence(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream.np, "save", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+    with pytest.raises(UserError, match=r"0-00000\.npy cannot be written to .* \(No space left on device\): make room"):
+        Stream(Options()).read(0, 10)
+    assert not list(small.rglob("*.npy"))
 
 
 def test_the_digest_is_of_the_tokens() -> None:
