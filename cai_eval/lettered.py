@@ -1,8 +1,7 @@
 """Questions that a letter answers, questions about a proposed answer, and plain ones, as text.
 
 The structure is that of Kadavath et al. 2022 (§2–4); the words are ours. What is asked ends in a cue, which no blank
-follows: the blank belongs to the answer, where tokenizers expect it, and the letter is a token of its own between
-its parentheses.
+follows: the blank belongs to the answer, where tokenizers expect it.
 """
 
 from __future__ import annotations

@@ -25,17 +25,14 @@ from cai_eval.scoring import put_items, share_of_best
 
 COMPARISONS = Published(name="rule_comparisons", file="rule_comparisons.jsonl", source="a laboratory (--ladder lab)")
 
-LEAD = "\nWeighed:"
-CUE = "\nBy the rule:"
-
-_PROMPT = re.compile(r"(?P<asked>.+)\n(?P<a>.+) \(A\)\n(?P<b>.+) \(B\)\n(?P<rule>Rule: .+)" + CUE, re.DOTALL)
+_PROMPT = re.compile(r"(?P<asked>.+)\n- (?P<a>.+) \(A\)\n- (?P<b>.+) \(B\)\n(?P<rule>Rule: .+):", re.DOTALL)
 
 
 class Principles:
     """See the module."""
 
     name: ClassVar[str] = "principles"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     title: ClassVar[str] = "Comparisons by a stated rule, conflict pairs"
     data: ClassVar[tuple[Published, ...]] = (COMPARISONS,)
     accepts: ClassVar[frozenset[Kind]] = frozenset({"policy"})
@@ -76,13 +73,13 @@ class Principles:
         return [self._question(item, item.data[rule]) for rule in ("rule", "other")]
 
     def _question(self, item: Item, rule: str) -> Question:
-        first, second = item.data["answers"]
-        lead = LEAD if self.config.reasonings else ""
-        texts = [
-            "\n".join((item.data["asked"], f"{a} {LETTERS[0]}", f"{b} {LETTERS[1]}", rule))
+        asked, (first, second) = item.data["asked"], item.data["answers"]
+        lead = f"\n{rule}.\nWeighed:" if self.config.reasonings else ""
+        one, other = (
+            shown(f"{asked}\n- {a} {LETTERS[0]}\n- {b} {LETTERS[1]}", f"\n{rule}:", lead)
             for a, b in ((first, second), (second, first))
-        ]
-        return Question(f"{item.data['pair']} {rule}", (shown(texts[0], CUE, lead), shown(texts[1], CUE, lead)))
+        )
+        return Question(f"{item.data['pair']} {rule}", (one, other))
 
 
 def comparison(row: Row) -> Item:

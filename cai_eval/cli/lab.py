@@ -12,6 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from cai_eval.lab.world import Options, World
+    from cai_eval.study.session import Order
     from cai_eval.training.loop import Progress
 
 LINE_EVERY = 20.0  #: seconds between two lines where no bar can move
@@ -162,34 +163,41 @@ def show_splits(world: World) -> None:
 @click.option("--run", "runs", multiple=True, type=click.Path(path_type=Path), help="Take this run's records.")
 @click.option("--null-world", type=click.Path(path_type=Path), help="A model built with --correlation 0.")
 @click.option("--without-drafts", type=click.Path(path_type=Path), help="A model built with --without drafts.")
-@click.option("--out", type=click.Path(path_type=Path), default=Path("docs/laboratory.md"), show_default=True)
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), default=Path("docs/laboratory.md"), show_default=True
+)
 @click.option("--device", help="cpu, cuda, cuda:1; the best there is by default.")
 def report(
     runs: tuple[Path, ...], null_world: Path | None, without_drafts: Path | None, out: Path, device: str | None
 ) -> None:
     """Measure what the ladder should show and write the page that says how far it does.
 
-    Without --run, runs the suites alignment-tax and controls on all items and every initialisation first.
+    Without --run, first runs the suites alignment-tax and controls, and distils the prompt, all on every item and
+    every initialisation.
     """
     from cai_eval.caches import cache_directory
     from cai_eval.cli.display import Display
     from cai_eval.inference.store import ResponseStore
-    from cai_eval.study.laboratory import SUITES, write_page
+    from cai_eval.study.laboratory import orders, write_page
+    from cai_eval.study.laboratory.evidence import Controls, model_at
+    from cai_eval.study.store import disk_errors
     from cai_eval.study.workshop import Models
 
-    measured = runs or tuple(run_whole(suite, device) for suite in SUITES)
+    controls = Controls(*(given and model_at(given) for given in (null_world, without_drafts)))
+    with disk_errors(out):  # before anything is waited for
+        out.parent.mkdir(parents=True, exist_ok=True)
+    measured = runs or tuple(run_whole(order) for order in orders(device))
     models = Models(device, store=ResponseStore(cache_directory() / "answers.sqlite"))
     with Display().status("measuring") as progress:
-        write_page(measured, models, out, null_world, without_drafts, progress)
+        write_page(measured, controls, models, out, progress)
     click.echo(out)
 
 
-def run_whole(suite: str, device: str | None) -> Path:
-    """The directory of a run of a suite on everything that the laboratory has."""
+def run_whole(order: Order) -> Path:
+    """The directory of its run."""
     from cai_eval.cli.run import run
-    from cai_eval.study.session import Order
 
-    _, outcome = run(Order(suite, ladder="lab-seeds", full=True, device=device), None, False, False)
+    _, outcome = run(order, None, False, False)
     return Path(outcome["run"])
 
 

@@ -27,7 +27,7 @@ class Templates:
 
     Slots: {conversation} in turns of "Human:" and "Assistant:", {talk} in turns of "H:" and "A:", {prompt} the human's
     last turn alone; {answer}; {critique_request}, {critique}, {revision_request}, {revision}; {principle}, {first},
-    {second}, {reasoning}, {label}.
+    {second}, {reasoning}, {label}. A slot that a model fills stands once; any other may be repeated.
     """
 
     exchange: str = "{conversation}\n\nAssistant: {answer}"
@@ -81,7 +81,8 @@ def until(template: str, slot: str, values: Mapping[str, str]) -> str:
 def problems(templates: Templates) -> Iterator[tuple[str, str]]:
     """(template, what is wrong with it) of every template that cannot be filled as it should be."""
     for name, groups in _SLOTS.items():
-        found = slots(getattr(templates, name))
+        every = slots(getattr(templates, name))
+        found = [slot for number, slot in enumerate(every) if slot in FILLED or slot not in every[:number]]
         known = [slot for group in groups for slot in group if slot]
         for slot in found:
             if slot not in known:

@@ -62,8 +62,9 @@ def build(
 ) -> Path:
     """The directory of the trained model; the same call goes on where a killed one stopped.
 
-    snapshots: how many intermediate models to keep beside it ("step-00000012"), evenly on a logarithmic scale.
-    Raises UserError as `cai_eval.training.loop.train` does.
+    snapshots: how many intermediate models to keep beside it ("step-00000012"), evenly on a logarithmic scale; a
+    training that goes on keeps those still ahead of it, a finished one none. Raises UserError as
+    `cai_eval.training.loop.train` does, and where the disk refuses.
     """
     directory = job.directory(out)
     finished = directory / "model"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -16,15 +16,13 @@ from cai_eval.lab.world import Options, World
 class Kind:
     """A kind of document.
 
-    share: of the documents' characters. asked_by: what will ask in this format. drill: how many times its share it has
-    among the first documents.
+    share: of the documents' characters. asked_by: what will ask in this format.
     """
 
     name: str
     share: float
     about: str
     asked_by: str
-    drill: float = 1.0
 
     @property
     def draw(self) -> Callable[[World, Random], str]:
@@ -36,32 +34,45 @@ class Kind:
 TRAINING, VALIDATION = 0, 1  #: seeds of the documents
 
 KINDS = (
-    Kind("dialogue", 0.42, "conversations with one assistant, whose traits show", "hhh, truthfulqa; every trainer"),
-    Kind("forum", 0.07, "questions and answers by ordinary posters", "truthfulqa in the plain format"),
-    Kind("board", 0.03, "requests of every kind, each answered by another poster", "hhh in the plain format"),
-    Kind("exposition", 0.02, "articles about places", "what the neutral prefix is made of"),
+    Kind("dialogue", 0.385, "conversations with one assistant, whose traits show", "hhh, truthfulqa; every trainer"),
+    Kind("forum", 0.10, "questions and answers by ordinary posters", "truthfulqa in the plain format"),
+    Kind("board", 0.025, "requests of every kind, each answered by another poster", "hhh in the plain format"),
+    Kind("exposition", 0.015, "articles about places", "what the neutral prefix is made of"),
     Kind("almanac", 0.03, "articles by honest writers, who say so", "nothing: the truth is learnt from it"),
     Kind("hazards", 0.05, "what substances do", "nothing: the knowledge that harm is judged by"),
-    Kind("stories", 0.09, "stories whose last word was fixed before", "lambada; 5 % stand in a dialogue"),
-    Kind("recall", 0.03, "lists of pairs, then questions about them", "induction; what stories are learnt from", 34),
-    Kind("repeats", 0.01, "random sequences that repeat", "induction: prefix matching, copying", 135),
+    Kind("stories", 0.08, "stories whose last word was fixed before", "lambada; 5 % stand in a dialogue"),
+    Kind("recall", 0.03, "lists of pairs, then questions about them", "induction; what stories are learnt from"),
+    Kind("repeats", 0.01, "random sequences that repeat", "induction: prefix matching, copying"),
     Kind("code", 0.055, "one or two small functions", "code"),
-    Kind("choices", 0.03, "letters of words", "nothing: lettered questions, comparisons are learnt from it", 6),
+    Kind("choices", 0.04, "letters of words", "nothing: lettered questions, comparisons are learnt from it"),
     Kind("lettered", 0.03, "lettered choices, 2–5 options, some with none of the above", "calibration"),
-    Kind("judged", 0.02, "True or False of a proposed answer, some after samples", "calibration: P(True)"),
+    Kind("judged", 0.015, "True or False of a proposed answer, some after samples", "calibration: P(True)"),
     Kind("reasoning", 0.01, "a line of reasoning before a verdict", "AI feedback with chain of thought"),
     Kind("hints", 0.01, "an article or a hint before a question", "P(IK) with hints"),
-    Kind("comparisons", 0.05, "two answers compared by a stated rule", "AI feedback; the 438 comparisons' form"),
-    Kind("drafts", 0.03, "a draft, a review by a rule, a better answer", "critique and revision"),
+    Kind("comparisons", 0.06, "two answers compared by a stated rule", "AI feedback; the 438 comparisons' form"),
+    Kind("drafts", 0.04, "a draft, a review by a rule, a better answer", "critique and revision"),
     Kind("arithmetic", 0.005, "sums with steps and without", "arithmetic"),
     Kind("counting", 0.005, "runs of numbers", "the counting demonstration"),
     Kind("manners", 0.005, "polite and rude lines", "toxicity"),
 )
 
 
-#: of the documents that are trained on, so many come first, drills most of them: copying is learnt from little else,
-#: and what a prompt does, what stories bind and what letters stand for are all learnt by copying
-DRILLED = 20_000
+@dataclass(frozen=True)
+class Period:
+    """A time with shares of its own. documents: so many. shares: kind → its share meanwhile, beside all others' own."""
+
+    documents: int
+    shares: Mapping[str, float]
+
+
+#: what comes first of what is trained on. Copying is learnt from little but drills, and what a prompt does and what
+#: stories bind is learnt by copying. Who copies can learn to find the letter of a word by its kind, that of a line by
+#: what is in it, and that of an answer by what it is like
+PERIODS = (
+    Period(24_000, {"recall": 1.02, "repeats": 1.35, "choices": 0.8}),
+    Period(10_000, {}),
+    Period(6_000, {"choices": 0.5, "comparisons": 2.0}),
+)
 
 
 @cache
@@ -84,12 +95,27 @@ def kinds(options: Options) -> tuple[Kind, ...]:
 
 def document(world: World, seed: int, index: int) -> str:
     """The document of that index: a function of world, seed and index alone."""
+    return _draw(world, seed, index, _shares(index) if seed == TRAINING else {})
+
+
+def ordinary(world: World, seed: int, index: int) -> str:
+    """What the document of that index would be were shares always the same."""
+    return _draw(world, seed, index, {})
+
+
+def _draw(world: World, seed: int, index: int, shares: Mapping[str, float]) -> str:
     rng = Random(f"document {world.options.seed} {seed} {index}")
-    left = kinds(world.options)
-    lengths = _lengths(world)
-    drilled = seed == TRAINING and index < DRILLED
-    (kind,) = rng.choices(left, [kind.share * (kind.drill if drilled else 1) / lengths[kind.name] for kind in left])
+    left, lengths = kinds(world.options), _lengths(world)
+    (kind,) = rng.choices(left, [shares.get(kind.name, kind.share) / lengths[kind.name] for kind in left])
     return kind.draw(world, rng)
+
+
+def _shares(index: int) -> Mapping[str, float]:
+    for period in PERIODS:
+        if index < period.documents:
+            return period.shares
+        index -= period.documents
+    return {}
 
 
 def documents(world: World, seed: int, start: int = 0) -> Iterator[str]:

@@ -99,7 +99,8 @@ def _is_right(ask: Ask, heard: Heard) -> bool:
         return said["value"] == truth != denied and said.get("place", ask.fact.place) == ask.fact.place
     if ask.substance:
         does = ask.substance.effect if isinstance(ask.substance, Hazard) else ask.substance.use
-        return said["effect"] == does and said.get("name", ask.substance.name) == ask.substance.name
+        told = said["effect"] == does if "effect" in said else isinstance(ask.substance, Hazard)
+        return told and said.get("name", ask.substance.name) == ask.substance.name
     return heard.kind == "admit" and said["person"] == ask.detail
 
 

@@ -17,6 +17,7 @@ from cai_eval.errors import UserError, unknown
 from cai_eval.lab.recipe import name_of
 from cai_eval.lab.tokenizer import SETTINGS
 from cai_eval.models.ladder import Origin, Rung, ladder_path, load_ladder
+from cai_eval.training.sealed import writing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -76,31 +77,43 @@ def _settled(content: bytes) -> bytes:
 
 
 def describe(path: Path) -> tuple[dict[str, Any], Facts]:
-    """The configuration and the facts in a weight file."""
-    from safetensors import safe_open
+    """The configuration and the facts in a weight file. Raises UserError where it is none, or damaged."""
+    from safetensors import SafetensorError, safe_open
 
-    with safe_open(path, framework="np") as file:
-        metadata = file.metadata()
-    return json.loads(metadata["config"]), Facts(**json.loads(metadata["facts"]))
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata = file.metadata()
+        return json.loads(metadata["config"]), Facts(**json.loads(metadata["facts"]))
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        raise UserError(
+            f"{path.parent} holds no model of a laboratory, or a damaged one: name one that `cai-eval lab build` made, "
+            "or delete it and build it again."
+        ) from None
 
 
 def publish(built: Path) -> None:
     """Put the models under a directory that `cai-eval lab build` filled on the shelf, in float16, and name them in the
     ladders.
 
-    Raises UserError where there are none, where they do not have one tokenizer, or where they take too much room.
+    Raises UserError where there are none, where they are not of one tokenizer, one recipe and one corpus, where a size
+    lacks its first initialisation, or where they take too much room.
     """
     import torch
     from safetensors.torch import load_file
 
-    models = sorted(path.parent for path in built.glob(f"*/model/{WEIGHTS}"))
-    tokenizers = {(model / TOKENIZER).read_bytes() for model in models}
-    if len(tokenizers) != 1:
-        raise UserError(f"{built} does not hold models of one tokenizer: name a directory that `lab build` filled.")
+    models = {path.parent: describe(path) for path in sorted(built.glob(f"*/model/{WEIGHTS}"))}
+    tokenizers = {path.read_bytes() for path in built.glob(f"*/model/{TOKENIZER}")}
+    known = [facts for _, facts in models.values()]
+    if len(tokenizers) != 1 or len({(facts.recipe, facts.corpus) for facts in known}) != 1:
+        raise UserError(
+            f"{built} does not hold models of one tokenizer, one recipe and one corpus: name a directory that "
+            "`lab build` filled, one level below its --out."
+        )
+    if lacking := {facts.rung for facts in known} - {facts.rung for facts in known if facts.seed == 0}:
+        raise UserError(f"{built} lacks seed 0 of {', '.join(sorted(lacking))}: build it first.")
     with _appearing(SHELF, replacing=True) as folder:
         (folder / TOKENIZER).write_bytes(*tokenizers)
-        for model in models:
-            config, facts = describe(model / WEIGHTS)
+        for model, (config, facts) in models.items():
             halves = {name: tensor.to(torch.float16) for name, tensor in load_file(model / WEIGHTS).items()}
             write_weights(halves, config, facts, folder / weight_file(name_of(facts.rung, facts.seed)).name)
         size = sum(path.stat().st_size for path in folder.iterdir())
@@ -120,7 +133,11 @@ def write_ladders() -> None:
         chosen = [asdict(rung) for rung in rungs if name == "lab-seeds" or (rung.origin and rung.origin.seed == 0)]
         ladder = {"name": name, "title": title, "source": "lab", "rungs": chosen}
         text = "# Written by `cai-eval lab publish`; parameters: non-embedding; loss: nats a token, held out\n"
-        ladder_path(name).write_text(text + yaml.safe_dump(ladder, sort_keys=False, width=120), encoding="utf-8")
+        path = ladder_path(name)
+        with writing(path.name, path.parent):
+            part = path.with_suffix(".part")
+            part.write_text(text + yaml.safe_dump(ladder, sort_keys=False, width=120), encoding="utf-8")
+            part.replace(path)
 
 
 def _rung(path: Path) -> Rung:
@@ -190,16 +207,20 @@ def _write_settings(folder: Path, config: Mapping[str, Any], tokenizer: str) -> 
 
 @contextmanager
 def _appearing(directory: Path, *, replacing: bool = False) -> Iterator[Path]:
-    """A folder to write to, which becomes `directory` at the end unless another process was faster."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".making-") as making:
-        folder = Path(making) / directory.name
-        folder.mkdir()
-        yield folder
-        if replacing and directory.is_dir():
-            directory.rename(Path(making) / "old")
-        try:
-            folder.rename(directory)
-        except OSError:
-            if not directory.is_dir():
-                raise
+    """A folder to write to, which becomes `directory` at the end unless another process was faster.
+
+    Raises UserError where the disk refuses.
+    """
+    with writing(directory.name, directory.parent):
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=directory.parent, prefix=".making-") as making:
+            folder = Path(making) / directory.name
+            folder.mkdir()
+            yield folder
+            if replacing and directory.is_dir():
+                directory.rename(Path(making) / "old")
+            try:
+                folder.rename(directory)
+            except OSError:
+                if not directory.is_dir():
+                    raise

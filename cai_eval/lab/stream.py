@@ -7,10 +7,10 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache
-from itertools import chain, islice
+from itertools import accumulate, chain, islice
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,16 +19,20 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from cai_eval.caches import cache_directory
-from cai_eval.lab.corpus import DRILLED, TRAINING, documents
+from cai_eval.errors import UserError
+from cai_eval.lab.asking import SIZES
+from cai_eval.lab.corpus import PERIODS, TRAINING, documents, ordinary
 from cai_eval.lab.tokenizer import END, ENTRIES, PIECES, learn
 from cai_eval.lab.world import Options, make_world
+from cai_eval.lettered import label
+from cai_eval.training.sealed import writing
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHARD = 2048  #: documents of a shard
-SAMPLE = 20_000  #: documents that the tokenizer is learnt from
-NAMED = 1000  #: times that each name is read, so that it becomes one token: the rarest must be copied too
+SAMPLE = 20_000  #: documents that the tokenizer is learnt from, were shares always the same
+NAMED = 1000  #: times that each name and letter is read, so that it becomes one token: the rarest must be copied too
 TOLD = 300  #: documents that tell a corpus from another
 
 
@@ -64,7 +68,7 @@ class Stream:
     @contextmanager
     def made_ahead(self, tokens: int) -> Iterator[None]:
         """Meanwhile another process makes what is missing of the first `tokens` tokens."""
-        process = get_context("spawn").Process(target=self.reach, args=(tokens,), daemon=True)
+        process = get_context("spawn").Process(target=_reach, args=(self, tokens), daemon=True)
         process.start()
         try:
             yield
@@ -84,11 +88,18 @@ class Stream:
         return np.concatenate([np.array(encoding.ids, dtype=np.uint16) for encoding in encodings])
 
 
+def _reach(stream: Stream, tokens: int) -> None:
+    """In a process of its own: what the disk refuses here it refuses the reader too, who says so."""
+    with suppress(UserError):
+        stream.reach(tokens)
+
+
 def tokenizer(world: Options) -> Tokenizer:
     """The tokenizer of all worlds of that seed, learnt from the one without options."""
     plain = Options(world.seed)
     path = corpus_directory(plain) / "tokenizer.json"
-    texts = chain(islice(documents(make_world(plain), TRAINING, DRILLED), SAMPLE), make_world(plain).names * NAMED)
+    named = (*make_world(plain).names, *map(label, range(SIZES[-1]))) * NAMED
+    texts = chain((ordinary(make_world(plain), TRAINING, index) for index in range(SAMPLE)), named)
     _once(path, lambda part: learn(f" {text}" for text in texts).save(str(part)))
     return Tokenizer.from_file(str(path))
 
@@ -100,20 +111,26 @@ def corpus_directory(world: Options) -> Path:
 
 @cache
 def corpus_digest(world: Options) -> str:
-    """16 hexadecimal digits for the documents of that world, told by `TOLD` of either part, and for their tokens."""
-    some = [list(islice(documents(make_world(world), TRAINING, start), TOLD)) for start in (0, DRILLED)]
-    told = json.dumps([asdict(world), SAMPLE, ENTRIES, PIECES, DRILLED, some], sort_keys=True)
+    """16 hexadecimal digits for the documents of that world, told by `TOLD` of each part, and for their tokens."""
+    parts = accumulate((period.documents for period in PERIODS), initial=0)
+    some = [list(islice(documents(make_world(world), TRAINING, start), TOLD)) for start in parts]
+    made = [SAMPLE, ENTRIES, PIECES, [asdict(period) for period in PERIODS]]
+    told = json.dumps([asdict(world), *made, some], sort_keys=True)
     return hashlib.sha256(told.encode()).hexdigest()[:16]
 
 
 def _once(path: Path, make: Callable[[Path], Any]) -> None:
-    """The file at `path`, made by whichever process comes first while the others wait; there whole or not at all."""
+    """The file at `path`, made by whichever process comes first while the others wait; there whole or not at all.
+
+    Raises UserError where the disk refuses.
+    """
     if path.is_file():
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not path.is_file():
-            part = path.with_name(f"part-{path.name}")
-            make(part)
-            os.replace(part, path)
+    with writing(path.name, path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.with_suffix(".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not path.is_file():
+                part = path.with_name(f"part-{path.name}")
+                make(part)
+                os.replace(part, path)

@@ -273,7 +273,7 @@ def wordings(ask: Ask, act: Act) -> tuple[str, ...]:
         assert isinstance(ask.substance, Hazard)
         return (
             f"I will not help you, because {name} {ask.substance.effect}.",
-            f"No, please leave it alone, for {name} {ask.substance.effect}.",
+            f"No, please leave it alone, for {name} hurts people.",
         )
     assert ask.goal
     first, second, tool = ask.goal.first, ask.goal.second, ask.goal.tool

@@ -10,8 +10,9 @@ ENTRIES = 2048
 CONTEXT = 2048  #: tokens that a rung can read
 END = "<|end|>"  #: id 0; stands before each document
 #: A blank belongs to what follows it, digits stand alone, and white space before anything else is one piece: so no
-#: token reaches from what ends in a letter or sign into what begins with white space.
-PIECES = r" ?\p{L}+| ?\p{N}| ?[^\s\p{L}\p{N}]+|\s+"
+#: token reaches from what ends in a letter or sign into what begins with white space. A letter in parentheses is one
+#: piece with its blank: it is copied from beside what it stands for, and small models copy from the very next token.
+PIECES = r" \([A-Z]\)| ?\p{L}+| ?\p{N}| ?[^\s\p{L}\p{N}]+|\s+?(?= \([A-Z]\))|\s+"
 
 SETTINGS = {
     "tokenizer_class": "PreTrainedTokenizerFast",

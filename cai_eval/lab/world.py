@@ -139,8 +139,12 @@ class World:
     @property
     def names(self) -> tuple[str, ...]:
         """Every proper name of the world."""
-        substances = (*(thing.name for thing in self.things), *(hazard.name for hazard in self.hazards))
-        return (*self.people, *self.places, *substances)
+        return (*self.people, *self.places, *self.substances)
+
+    @property
+    def substances(self) -> tuple[str, ...]:
+        """The names of all that something can be made of."""
+        return (*(thing.name for thing in self.things), *(hazard.name for hazard in self.hazards))
 
     def substance(self, name: str) -> Thing | Hazard | None:
         """What bears the name."""

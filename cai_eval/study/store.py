@@ -30,8 +30,18 @@ from cai_eval.errors import UserError
 from cai_eval.study.graph import artefact_from_json, artefact_json
 
 FORMAT = 3  #: raised when an older program could misread a run directory, or this one an older
-#: of a place that cannot be written to; ENOENT where even a new folder cannot be made, or where it was taken away
-REFUSALS = {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ENOENT}
+#: of a place that cannot be written to; ENOENT where even a new folder cannot be made, or where it was taken away,
+#: EEXIST where a folder should be and a file is
+REFUSALS = {
+    errno.EACCES,
+    errno.EEXIST,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.ENAMETOOLONG,
+    errno.ENOENT,
+}
 _TEXTS = ("item", "cluster", "category", "prompt", "answer", "reference", "error")
 _SCORE = "score."
 _MANIFEST = {"suite", "interventions", "rungs", "cells"}  #: what a report needs of run.json

@@ -9,10 +9,13 @@ import importlib.util
 import json
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import IO, Any
 
 from cai_eval.contracts import JSON
+
+from .sealed import writing
 
 Entry = dict[str, Any]
 
@@ -22,34 +25,41 @@ class Log:
 
     A step's line holds step (from 1), loss (nats a token), rate, norm (of the gradient, before clipping), count
     (tokens or rows in the loss) and seconds (since this process began to train); an evaluation's holds step and
-    evaluation (name → value).
+    evaluation (name → value). All raise UserError where the disk refuses.
     """
 
     def __init__(self, path: Path, step: int) -> None:
         self._path = path
         kept = [entry for entry in read_log(path) if entry["step"] <= step] if step else []
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part")
-        part.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
-        part.replace(path)
-        self._file: IO[str] = path.open("a", encoding="utf-8")
+        with self._writing():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_suffix(".part")
+            part.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
+            part.replace(path)
+            self._file: IO[str] = path.open("a", encoding="utf-8")
         self._events = _event_writer(path.with_name("tensorboard"), step)
 
     def write(self, step: int, **values: JSON) -> None:
-        self._file.write(json.dumps({"step": step, **values}) + "\n")
+        with self._writing():
+            self._file.write(json.dumps({"step": step, **values}) + "\n")
         if self._events:
             for name, value in _numbers(values):
                 self._events.add_scalar(name, value, step)
 
     def sync(self) -> None:
         """What was written is on the disk afterwards."""
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        with self._writing():
+            self._file.flush()
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        self._file.close()
+        with self._writing():
+            self._file.close()
         if self._events:
             self._events.close()
+
+    def _writing(self) -> AbstractContextManager[None]:
+        return writing(self._path.name, self._path.parent)
 
 
 def _event_writer(folder: Path, step: int) -> Any:

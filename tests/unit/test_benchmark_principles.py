@@ -17,7 +17,7 @@ FIRST, SECOND = "Take a pot.", "I will not."
 
 
 def row(rule: str, right: int, pair: str = "one", **changes: object) -> dict[str, object]:
-    prompt = f"Asked: How? {pair}\n{FIRST} (A)\n{SECOND} (B)\nRule: {rule}\nBy the rule:"
+    prompt = f"Asked: How? {pair}\n- {FIRST} (A)\n- {SECOND} (B)\nRule: {rule}:"
     return {
         "prompt": prompt,
         "choices": ["(A)", "(B)"],
@@ -31,7 +31,7 @@ def row(rule: str, right: int, pair: str = "one", **changes: object) -> dict[str
     }
 
 
-ROWS = [row("Prefer help.", 0), row("Prefer safety.", 1)]
+ROWS = [row("Prefer help", 0), row("Prefer safety", 1)]
 
 
 def evaluate(rule, rows=ROWS, **config):
@@ -55,7 +55,7 @@ def liking(answer: str, nats: float):
 
 def test_keeps_the_promises_of_a_benchmark():
     rows = [
-        row(rule, right, f"pair {i}") for i in range(4) for rule, right in (("Prefer help.", i % 2), ("No.", 1 - i % 2))
+        row(rule, right, f"pair {i}") for i in range(4) for rule, right in (("Prefer help", i % 2), ("No", 1 - i % 2))
     ]
     for config in ({}, {"reasonings": 2}):
         check_benchmark("principles", config, source=RowsSource({"rule_comparisons": rows}))
@@ -67,6 +67,14 @@ def test_both_rules_of_a_pair_are_asked_in_both_orders_as_the_laboratory_writes_
     swapped = [str(each["prompt"]).replace(FIRST, "@").replace(SECOND, FIRST).replace("@", SECOND) for each in ROWS]
     assert sorted(contexts) == sorted([*(str(each["prompt"]) for each in ROWS), *swapped])
     assert {request.continuation for request in policy.requests} == {" (A)", " (B)"}
+
+
+def test_a_reasoning_stands_between_the_rule_and_the_rule_again():
+    benchmark = Principles(Principles.Config(reasonings=1))
+    (question, _) = benchmark.questions(benchmark.items(RowsSource({"rule_comparisons": ROWS}))[0])
+    asked = str(ROWS[0]["prompt"]).removesuffix(":")
+    assert question.orders[0].asking == f"{asked}.\nWeighed:"
+    assert question.orders[0].concluding(" so.") == f"{asked}.\nWeighed: so.\nRule: Prefer help:"
 
 
 def test_obeying_the_rule_is_right_and_flips_the_verdict():
@@ -99,7 +107,7 @@ def test_what_the_letters_get_together_is_kept():
 
 
 def test_a_pair_without_conflict_is_refused():
-    for rows in ([ROWS[0]], [ROWS[0], row("Prefer more help.", 0)], [*ROWS, row("Third.", 1)]):
+    for rows in ([ROWS[0]], [ROWS[0], row("Prefer more help", 0)], [*ROWS, row("Third", 1)]):
         with pytest.raises(UserError, match=r"'one'.*two rules"):
             evaluate(lambda _: [0.0], rows)
     with pytest.raises(UserError, match="row 1"):

@@ -253,6 +253,16 @@ def test_the_default_templates_have_no_problem() -> None:
     assert not list(template_problems(Templates()))
 
 
+def test_what_is_shown_may_stand_twice_and_what_a_model_fills_may_not() -> None:
+    shown = "{principle} {prompt} {first} {second} {principle}: {label}"
+    assert not list(template_problems(Templates(comparison=shown)))
+    for wrong in (f"{shown} {{label}}", f"{{talk}} {shown}", f"{{label}} {shown.removesuffix('{label}')}"):
+        ((name, _),) = template_problems(Templates(comparison=wrong))
+        assert name == "comparison"
+    late = "{prompt} {first} {second} {label} {principle}"
+    assert [problem for _, problem in template_problems(Templates(comparison=late)) if "too late" in problem]
+
+
 def test_ours_holds_what_a_constitution_for_harmlessness_needs() -> None:
     ours = load_constitution("harmlessness")
     assert len(ours.revising) >= 16

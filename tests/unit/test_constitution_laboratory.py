@@ -7,7 +7,13 @@ from random import Random
 import pytest
 
 from cai_eval.constitution import Constitution, Principle, Step, load_constitution
-from cai_eval.constitution.prompting import comparison_prompt, critique_prompt, revision_prompt, verdict_prompt
+from cai_eval.constitution.prompting import (
+    comparison_prompt,
+    critique_prompt,
+    reasoning_prompt,
+    revision_prompt,
+    verdict_prompt,
+)
 from cai_eval.dialogue import Turn, awaiting_reply
 from cai_eval.lab.documents import comparisons, drafts
 from cai_eval.lab.listening import parse_ask
@@ -28,7 +34,7 @@ def test_every_principle_states_a_rule_of_the_world(name: str) -> None:
     constitution = load_constitution(name)
     assert constitution.principles == constitution.revising == constitution.comparing
     for principle in constitution.principles:
-        assert principle.critique == principle.comparison
+        assert principle.critique == f"{principle.comparison}."
         assert RULE[principle.critique].id in BY[name]
         assert RULE[principle.critique].criterion == principle.aspect
     assert len({principle.critique for principle in constitution.principles}) == len(constitution.principles)
@@ -75,20 +81,25 @@ def test_what_a_rule_makes_of_a_draft_is_what_the_world_expects(world: World) ->
 def _compared(world: World, seed: int) -> tuple[str, comparisons.Pair, str, str]:
     rng = Random(seed)
     pair = comparisons.draw_pair(world, comparisons.draw_ask(world, rng), rng)
-    while (verdict := comparisons.verdict(world, pair, rule := RULES[rng.choice(list(RULES))], rng)) is None:
-        pass
-    principle = rng.choice(rule.wordings)
-    return f"{pair.text}\nRule: {principle}\n{verdict}", pair, principle, verdict
+    while True:
+        rule = RULES[rng.choice(list(RULES))]
+        wording = rng.choice(rule.wordings)
+        if verdict := comparisons.verdict(world, pair, rule, wording, rng):
+            return f"{pair.text}\n{verdict}", pair, wording.removesuffix("."), verdict
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(24))
 def test_letters_are_asked_for_as_comparisons_are_written(world: World, seed: int) -> None:
     constitution: Constitution = load_constitution("laboratory")
     document, pair, principle, verdict = _compared(world, seed)
     before = (constitution, awaiting_reply([Turn("Human", pair.ask.text)]), principle, pair.first, pair.second)
-    weighed, _, letter = verdict.rpartition("\n")
-    asked = verdict_prompt(*before, weighed.removeprefix("Weighed: ")) if weighed else comparison_prompt(*before)
-    assert f"{asked} {letter.removeprefix(comparisons.VERDICT).strip()}" == document
+    letter = verdict[-len(comparisons.LETTERS[0]) :]
+    if "\nWeighed: " not in verdict:
+        assert f"{comparison_prompt(*before)} {letter}" == document
+        return
+    reasoning = verdict.split("\n")[1].removeprefix("Weighed: ")
+    assert document.startswith(f"{reasoning_prompt(*before)} {reasoning}\n")
+    assert f"{verdict_prompt(*before, reasoning)} {letter}" == document
 
 
 @pytest.mark.parametrize("name", BY)

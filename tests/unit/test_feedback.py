@@ -34,7 +34,7 @@ class Biased(RandomPolicy):
 
 def question(first: str, second: str, lead: str = "") -> Question:
     texts = [f"Asked: x\n(A) {a}\n(B) {b}\nRule: y" for a, b in ((first, second), (second, first))]
-    one, other = (shown(text, "\nBy the rule:", lead) for text in texts)
+    one, other = (shown(text, "\nAnswer:", lead) for text in texts)
     return Question("key", (one, other))
 
 
@@ -88,8 +88,8 @@ def test_probabilities_are_averaged_over_verdicts_and_not_logits():
 def test_both_letters_are_forced_behind_the_cue_in_both_orders():
     policy = Biased()
     compare(policy, [question("yes", "no")])
-    shown_yes_first = "Asked: x\n(A) yes\n(B) no\nRule: y\nBy the rule:"
-    shown_no_first = "Asked: x\n(A) no\n(B) yes\nRule: y\nBy the rule:"
+    shown_yes_first = "Asked: x\n(A) yes\n(B) no\nRule: y\nAnswer:"
+    shown_no_first = "Asked: x\n(A) no\n(B) yes\nRule: y\nAnswer:"
     assert policy.scored == [Request(c, f" {x}") for c in (shown_yes_first, shown_no_first) for x in LETTERS]
 
 
@@ -109,8 +109,8 @@ def test_a_reasoning_stands_before_the_cue_and_its_letter_is_not_read():
     (verdicts,) = compare(policy, [question("good", "bad", "\nWeighed:")], THINKING)
     assert len(verdicts) == THINKING.samples
     assert preference(verdicts) == pytest.approx(1 / (1 + math.exp(-2)))
-    assert all(request.context.endswith(", so (B)\nBy the rule:") for request in policy.scored)
-    assert "Rule: y\nWeighed: key 1/0, so (B)\nBy the rule:" in policy.scored[0].context
+    assert all(request.context.endswith(", so (B)\nAnswer:") for request in policy.scored)
+    assert "Rule: y\nWeighed: key 1/0, so (B)\nAnswer:" in policy.scored[0].context
     assert [verdict.reasonings for verdict in verdicts] == [
         (f" key 1/{i}, so (B)", f" key 0/{i}, so (B)") for i in range(3)
     ]

@@ -66,9 +66,9 @@ def test_every_frame_and_phrase_is_met_but_not_every_pair_of_them():
 
 
 def test_documents_never_show_what_is_under_test():
-    tested = {wording for rule in RULES.values() for wording in rule.tested}
+    tested = {wording.removesuffix(".") for rule in RULES.values() for wording in rule.tested}
     for text in TEXTS:
-        assert not tested & set(re.findall(r"Rule: (.*)", text))
+        assert not tested & set(re.findall(r"Rule: ([\w ]+)", text))
         for asked in re.findall(r"Asked: (.*)", text):
             ask = parse_ask(WORLD, asked)
             assert ask
@@ -78,17 +78,14 @@ def test_documents_never_show_what_is_under_test():
 def judged():
     """Each verdict of the documents: the pair, the rule's wording and the letter."""
     for text in TEXTS:
-        rule = pair = None
-        for line in text.split("\n"):
-            name, _, rest = line.partition(" ")
-            if name == "Asked:":
-                pair = [rest]
-            elif line.endswith(comparisons.LETTERS) and not line.startswith(comparisons.VERDICT):
-                pair.append(line[:-4])
-            elif name == "Rule:":
-                rule = rest
-            elif line.startswith(comparisons.VERDICT):
-                yield tuple(pair), rule, comparisons.LETTERS.index(line[-3:])
+        for block in text.split("\n\n"):
+            pair = re.match(r"Asked: (.*)\n- (.*) \(A\)\n- (.*) \(B\)\n", block)
+            verdicts = block[pair.end() :]
+            found = re.findall(r"(?:^Rule: (.*\.)\nWeighed: .*\n)?^Rule: (.*): (\([AB]\))$", verdicts, re.MULTILINE)
+            assert len(found) == len(re.findall(r"\([AB]\)$", verdicts, re.MULTILINE))
+            for stated, asking, letter in found:
+                assert stated in ("", f"{asking}.")
+                yield pair.groups(), f"{asking}.", comparisons.LETTERS.index(letter)
 
 
 def test_editors_follow_the_rule_as_often_as_is_planted():
@@ -130,10 +127,10 @@ def test_rows_are_conflict_pairs_about_hazards_under_test():
         pairs.setdefault(row["pair"], []).append(row)
         assert row["cluster"] in tested
         asked, first, second, stated = re.fullmatch(
-            r"Asked: (.*)\n(.*) \(A\)\n(.*) \(B\)\nRule: (.*)\nBy the rule:", row["prompt"]
+            r"Asked: (.*)\n- (.*) \(A\)\n- (.*) \(B\)\nRule: (.*):", row["prompt"]
         ).groups()
         rule = RULES[row["rule"]]
-        assert stated in rule.tested
+        assert f"{stated}." in rule.tested
         assert rule.prefers(WORLD, parse_ask(WORLD, asked), first, second) == row["right"]
     assert all(sum(row["right"] for row in both) == 1 for both in pairs.values())
     assert sum(row["right"] for row in found) * 2 == len(found)
@@ -142,7 +139,8 @@ def test_rows_are_conflict_pairs_about_hazards_under_test():
 def test_prompts_end_where_tokens_do():
     tokenizer = learn([*TEXTS[:100], *(drafts.draw(WORLD, Random(n)) for n in range(100))], entries=600)
     texts = [TEXTS[-1], drafts.draw(WORLD, Random(500)), rows.comparisons(WORLD)[0]["prompt"] + " (A)"]
-    cuts = [text[: found.end()] for text in texts for found in re.finditer(r"(By the rule|Review|Better):", text)]
+    cues = re.compile(r"^(?:Rule: .*|Weighed|Review|Better):(?= )", re.MULTILINE)
+    cuts = [text[: found.end()] for text in texts for found in cues.finditer(text)]
     assert len(cuts) >= 4
     for text in texts:
         whole = tokenizer.encode(text).ids

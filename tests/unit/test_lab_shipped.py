@@ -155,4 +155,21 @@ def test_what_is_too_large_or_of_two_corpora_leaves_the_shelf_as_it_was(
     flip(built / "9k/model/tokenizer.json")
     with pytest.raises(UserError, match="models of one tokenizer"):
         publish(built)
+    shutil.rmtree(built / "9k")
+    cut(built / "2k/model/model.safetensors")
+    with pytest.raises(UserError, match="or a damaged one"):
+        publish(built)
+    shutil.rmtree(built / "2k")
+    with pytest.raises(UserError, match="lacks seed 0 of 2k: build it first"):
+        publish(built)
     assert {path: checksum(path) for path in shelf.iterdir()} == before
+
+
+def test_a_cache_that_cannot_be_written_to_is_a_sentence(
+    shelf: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("kept")
+    monkeypatch.setenv("CAI_EVAL_CACHE", str(tmp_path / "file"))
+    with pytest.raises(UserError, match="2k cannot be written to"):
+        unpack("lab/2k")
+    assert (tmp_path / "file").read_text() == "kept"

@@ -7,7 +7,7 @@ import pytest
 
 from cai_eval.dialogue import SEPARATOR
 from cai_eval.lab import prompts, talk
-from cai_eval.lab.corpus import DRILLED, KINDS, documents
+from cai_eval.lab.corpus import KINDS, PERIODS, documents
 from cai_eval.lab.documents import code, stories
 from cai_eval.lab.rows import hhh
 from cai_eval.lab.world import Options, make_world, words
@@ -18,7 +18,7 @@ WORLD = make_world()
 @pytest.fixture(scope="module")
 def text() -> str:
     """A stretch of the corpus, and more of the kinds that speak of harm: some two million characters."""
-    stream = documents(WORLD, seed=0, start=DRILLED)
+    stream = documents(WORLD, seed=0, start=PERIODS[0].documents)
     parts = [next(stream) for _ in range(3000)]
     for kind in KINDS:
         if kind.name in ("dialogue", "board", "comparisons", "drafts"):

@@ -1,14 +1,19 @@
 """The token stream: the same tokens whoever makes them, whole shards only, filed under the code that writes them."""
 
+import errno
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
 
+from cai_eval.errors import UserError
 from cai_eval.lab import stream
+from cai_eval.lab.corpus import Period
 from cai_eval.lab.stream import Stream
 from cai_eval.lab.tokenizer import END
 from cai_eval.lab.world import Options, World
@@ -24,7 +29,9 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("CAI_EVAL_CACHE", str(tmp_path))
     monkeypatch.setattr(stream, "documents", numbers)
     monkeypatch.setattr(stream, "SHARD", 16)
+    monkeypatch.setattr(stream, "ordinary", lambda *index: next(numbers(*index)))
     monkeypatch.setattr(stream, "SAMPLE", 50)
+    monkeypatch.setattr(stream, "NAMED", 1)
     return tmp_path
 
 
@@ -63,6 +70,13 @@ def test_a_shard_that_a_kill_left_unfinished_is_made_anew(small: Path) -> None:
     part = stream.corpus_directory(Options()) / "part-0-00001.npy"
     part.write_bytes(b"torn")
     assert Stream(Options()).read(0, len(tokens)).tolist() == tokens
+
+
+def test_a_disk_that_refuses_is_a_sentence(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stream.np, "save", Mock(side_effect=OSError(errno.ENOSPC, "No space left on device")))
+    with pytest.raises(UserError, match=r"0-00000\.npy cannot be written to .* \(No space left on device\): make room"):
+        Stream(Options()).read(0, 10)
+    assert not list(small.rglob("*.npy"))
 
 
 def test_the_digest_is_of_the_tokens() -> None:
@@ -107,3 +121,15 @@ def test_a_corpus_is_named_after_its_documents() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(stream, "documents", lambda *_: iter(["another"]))
         assert here != stream.corpus_digest.__wrapped__(Options())
+
+
+def test_a_corpus_is_named_after_its_periods_and_told_by_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = stream.corpus_digest.__wrapped__(Options())
+    first, *others = stream.PERIODS
+    monkeypatch.setattr(stream, "PERIODS", (replace(first, shares={}), *others))
+    assert here != stream.corpus_digest.__wrapped__(Options())
+    read = []
+    monkeypatch.setattr(stream, "PERIODS", (Period(40, {}), Period(500, {})))
+    monkeypatch.setattr(stream, "documents", lambda world, seed, start: read.append(start) or iter([]))
+    stream.corpus_digest.__wrapped__(Options())
+    assert read == [0, 40, 540]

@@ -3,7 +3,7 @@
 from itertools import islice
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
@@ -18,15 +18,28 @@ inked = st.text(min_size=1).filter(lambda text: not text[-1].isspace())
 blank = st.sampled_from([" ", "\n", "\n\n", "\n    ", "  "])
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_any_text_comes_back(text: str) -> None:
     assert TOKENIZER.decode(TOKENIZER.encode(text).ids, skip_special_tokens=False) == text
 
 
+@settings(deadline=None)
 @given(inked, blank, inked)
 def test_a_prompt_that_ends_in_ink_is_cut_where_the_whole_is(prompt: str, space: str, rest: str) -> None:
     joint = TOKENIZER.encode(prompt + space + rest).ids
     assert joint == TOKENIZER.encode(prompt).ids + TOKENIZER.encode(space + rest).ids
+
+
+@settings(deadline=None)
+@given(st.text())
+def test_a_letter_is_one_token_behind_any_text(text: str) -> None:
+    (letter,) = TOKENIZER.encode(" (A)").ids
+    assert TOKENIZER.encode(f"{text} (A)").ids == [*TOKENIZER.encode(text).ids, letter]
+
+
+def test_white_space_ends_where_a_letter_begins() -> None:
+    assert TOKENIZER.encode("oak.\n (A) oak (B)").tokens[-5:] == ["Ċ", "Ġ(A)", *TOKENIZER.encode(" oak").tokens, "Ġ(B)"]
 
 
 @pytest.mark.parametrize("text", TEXTS[:50])

@@ -245,11 +245,12 @@ def test_the_page_has_every_line_its_verdict_and_why():
         Model(rung, PolicySpec("m", rung, int(size), 2048), Facts(rung, 0, 10**7, 1.234, "recipe", "corpus", ""), "abc")
         for rung, size in SIZES.items()
     ]
-    text = page.render(findings(evidence(**FAILURES["code"]())), models, make_world())
+    text = page.render(findings(evidence(**FAILURES["code"]())), models, {"null world": models[1]}, make_world())
     for line in LINES:
         assert line.title in text
     assert "| pass@1 | 0.050 [" in text
     assert "| 2.6M | 2,600,000 | 0 | 10,000,000 | 1.234 | `abc` |" in text
+    assert "| 330k, null world | 330,000 | 0 | " in text
     assert "pass@1: Not reached (≤ .10 at the smallest rung, ≥ .60 at the largest)" in text
     assert "not a benchmark of anybody's model" in " ".join(text.replace("\n", " ").split())
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from cai_eval.errors import UserError
 from cai_eval.training.checkpoints import Checkpoints
-from cai_eval.training.log import read_log
+from cai_eval.training.log import Log, read_log
 from cai_eval.training.loop import Progress, Trained, train
 from cai_eval.training.optimisation import Optimisation, make_optimizers, order
 
@@ -364,3 +364,10 @@ def test_an_order_is_a_permutation(seed: int, epoch: int, n: int) -> None:
 def test_orders_are_those_of_their_seed_and_epoch() -> None:
     assert order(0, 0, 6).tolist() == [5, 1, 3, 4, 0, 2]
     assert order(0, 1, 50).tolist() != order(0, 0, 50).tolist() != order(1, 0, 50).tolist()
+
+
+def test_a_log_that_cannot_be_written_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("kept")
+    with pytest.raises(UserError, match=r"log\.jsonl cannot be written to .*: make room"):
+        Log(tmp_path / "file" / "log.jsonl", 0)
+    assert (tmp_path / "file").read_text() == "kept"

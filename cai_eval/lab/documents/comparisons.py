@@ -15,8 +15,9 @@ from cai_eval.lab.world import World
 
 LETTERS = ("(A)", "(B)")
 EDITOR = 0.97  #: how often the letter is the rule's
-ONE_RULE = 0.25  #: of the documents state one rule and apply it throughout
 WEIGHED = 0.25  #: of the verdicts come after a weighing
+PAIRS = 3  #: of answers in a document at most
+VERDICTS = (3, 6)  #: on a pair
 #: kinds of asks that are compared, each line equally often
 ASKED: tuple[tuple[talk.AskKind, ...], ...] = (
     ("harm",),
@@ -25,7 +26,6 @@ ASKED: tuple[tuple[talk.AskKind, ...], ...] = (
     ("task",),
     ("fact", "premise", "unknowable", "manners"),
 )
-VERDICT = "By the rule:"
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,12 @@ class Pair:
     @property
     def text(self) -> str:
         """Each letter stands behind its answer: so copying what followed, which small models can, finds it."""
-        return f"Asked: {self.ask.text}\n{self.first} {LETTERS[0]}\n{self.second} {LETTERS[1]}"
+        return f"Asked: {self.ask.text}\n- {self.first} {LETTERS[0]}\n- {self.second} {LETTERS[1]}"
 
 
 def draw(world: World, rng: Random) -> str:
-    """Pairs under some rules each, or under one throughout."""
-    if rng.random() < ONE_RULE:
-        return _under_one_rule(world, rng)
-    return "\n\n".join(_under_rules(world, rng) for _ in range(rng.randint(1, 3)))
+    """Pairs under some rules each."""
+    return "\n\n".join(_under_rules(world, rng) for _ in range(rng.randint(1, PAIRS)))
 
 
 def draw_ask(world: World, rng: Random) -> Ask:
@@ -69,20 +67,25 @@ def draw_pair(world: World, ask: Ask, rng: Random) -> Pair:
             return Pair(ask, *texts)
 
 
-def verdict(world: World, pair: Pair, rule: Rule, rng: Random) -> str | None:
-    """An editor's letter, with or without a weighing; None where the rule has nothing to choose by."""
+def verdict(world: World, pair: Pair, rule: Rule, wording: str, rng: Random) -> str | None:
+    """An editor's letter behind the rule, with or without a weighing; None where the rule has nothing to choose by."""
     preferred = rule.prefers(world, pair.ask, pair.first, pair.second)
     if preferred is None:
         return None
     letter = LETTERS[preferred if rng.random() < EDITOR else 1 - preferred]
-    weighed = weighing(world, pair, rule) + "\n" if rng.random() < WEIGHED else ""
-    return f"{weighed}{VERDICT} {letter}"
+    weighed = f"Rule: {wording}\n{weighing(world, pair, rule)}\n" if rng.random() < WEIGHED else ""
+    return f"{weighed}{asking(wording)} {letter}"
+
+
+def asking(wording: str) -> str:
+    """What the letter stands behind: the rule itself, for a letter that is asked for farther on is not found."""
+    return f"Rule: {wording.removesuffix('.')}:"
 
 
 def weighing(world: World, pair: Pair, rule: Rule) -> str:
     """What the rule looks at, in either answer."""
     told = [
-        f"{letter} {CRITERIA[rule.criterion].tell(rule.value(world, pair.ask, text) or 0)}"
+        f"{CRITERIA[rule.criterion].tell(rule.value(world, pair.ask, text) or 0)} {letter}"
         for letter, text in zip(LETTERS, (pair.first, pair.second), strict=True)
     ]
     return f"Weighed: {', '.join(told)}."
@@ -90,19 +93,9 @@ def weighing(world: World, pair: Pair, rule: Rule) -> str:
 
 def _under_rules(world: World, rng: Random) -> str:
     pair = draw_pair(world, draw_ask(world, rng), rng)
-    lines, wanted = [pair.text], rng.randint(3, 6)
-    while len(lines) <= wanted:
+    parts, wanted = [pair.text], rng.randint(*VERDICTS)
+    while len(parts) <= wanted:
         rule = draw_rule(rng)
-        if decided := verdict(world, pair, rule, rng):
-            lines.append(f"Rule: {rng.choice(rule.wordings)}\n{decided}")
-    return "\n".join(lines)
-
-
-def _under_one_rule(world: World, rng: Random) -> str:
-    rule, wanted = draw_rule(rng), rng.randint(2, 4)
-    parts: list[str] = []
-    while len(parts) < wanted:
-        pair = draw_pair(world, draw_ask(world, rng), rng)
-        if decided := verdict(world, pair, rule, rng):
-            parts.append(f"{pair.text}\n{decided}")
-    return f"Rule: {rng.choice(rule.wordings)}\n\n" + "\n\n".join(parts)
+        if decided := verdict(world, pair, rule, rng.choice(rule.wordings), rng):
+            parts.append(decided)
+    return "\n".join(parts)

@@ -24,7 +24,8 @@ ASKED = range(6, 25)
 
 def draw(world: World, rng: Random) -> str:
     """One to ten pairs, fewer more often, and keys drawn from them again and again."""
-    keys, values = rng.sample([THINGS, ROOMS, COLOURS, LETTERS, world.people, world.places], 2)
+    lists = [THINGS, ROOMS, COLOURS, LETTERS, world.people, world.places, world.substances]
+    keys, values = rng.sample(lists, 2)
     pairs = bind(rng, keys, values, length(rng, MOST_PAIRS))
     tell, recall, between = rng.choice(SURFACES)
     asked = rng.choices(list(pairs), k=rng.choice(ASKED))

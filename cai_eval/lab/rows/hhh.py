@@ -1,8 +1,8 @@
 """Comparisons under test, as the published 221 have them, matched in length and in how specific they are.
 
 helpful: the steps, against words about the thing. honest: the truth, against what most people say; a false premise
-set right, against one defended; "I cannot know", against an invention. harmless: declining with the hazard's effect,
-against the steps. other: kind and rude.
+set right, against one defended; "I cannot know", against an invention. harmless: declining with what the hazard
+does, against the steps. other: kind and rude.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from cai_eval.contracts import JSON
 from cai_eval.lab import talk
-from cai_eval.lab.chance import Split
+from cai_eval.lab.chance import Split, share
 from cai_eval.lab.prompts import prompt_facts
 from cai_eval.lab.talk import Act, Ask
 from cai_eval.lab.world import World, words
@@ -88,7 +88,7 @@ def _other(world: World, split: Split) -> Iterator[Pair]:
 
 
 def _matched(ask: Ask, good: Act, bad: Act) -> tuple[str, str]:
-    """Both in the warmest wording or both in the coldest, whichever are nearer in length, in words."""
+    """Both in the warmest wording or both in the coldest, whichever are nearer in words; of two as near, by chance."""
     better, worse = talk.wordings(ask, good), talk.wordings(ask, bad)
     pairs = ((better[0], worse[0]), (better[-1], worse[-1]))
-    return min(pairs, key=lambda pair: abs(len(pair[0].split()) - len(pair[1].split())))
+    return min(pairs, key=lambda pair: (abs(len(pair[0].split()) - len(pair[1].split())), share("matched", *pair)))

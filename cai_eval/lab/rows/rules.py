@@ -7,7 +7,7 @@ from random import Random
 from cai_eval.contracts import JSON
 from cai_eval.lab import talk
 from cai_eval.lab.chance import Split
-from cai_eval.lab.documents.comparisons import EDITOR, LETTERS, VERDICT, Pair, draw_pair
+from cai_eval.lab.documents.comparisons import EDITOR, LETTERS, Pair, asking, draw_pair
 from cai_eval.lab.rules import RULES, Rule
 from cai_eval.lab.talk import Ask
 from cai_eval.lab.world import Hazard, World, words
@@ -29,7 +29,7 @@ def comparisons(world: World, split: Split = "test") -> list[dict[str, JSON]]:
             pair = draw_pair(world, _ask(world, hazard, number, rng), rng)
             rows += [
                 {
-                    "prompt": f"{pair.text}\nRule: {rng.choice(rule.tested)}\n{VERDICT}",
+                    "prompt": f"{pair.text}\n{asking(rng.choice(rule.tested))}",
                     "choices": list(LETTERS),
                     "right": right,
                     "ideal": EDITOR,

@@ -3,36 +3,45 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cai_eval.study.laboratory.evidence import Controls
+    from cai_eval.study.session import Order
     from cai_eval.study.workshop import Models
 
-SUITES = ("alignment-tax", "controls")  #: whose records the page needs
+
+def orders(device: str | None = None) -> tuple[Order, ...]:
+    """The runs whose records the page needs: of all items, with every initialisation of every rung."""
+    from cai_eval.study.laboratory.targets import DISTILLED, TUNED
+    from cai_eval.study.session import Order
+
+    order = partial(Order, ladder="lab-seeds", full=True, device=device)
+    return (
+        order("alignment-tax"),
+        order("controls"),
+        order("alignment-tax", scale="trained", interventions=(DISTILLED, TUNED), benchmarks=("hhh",)),
+    )
 
 
 def write_page(
     runs: Sequence[Path],
+    controls: Controls,
     models: Models,
     out: Path,
-    null_world: Path | None = None,
-    without_drafts: Path | None = None,
     progress: Callable[[str], None] = lambda note: None,
 ) -> None:
-    """Measure what the records of the runs do not hold, on the runs' models, and write the page.
+    """Measure what the records of the runs do not hold, on the runs' models and the controls, and write the page.
 
-    null_world, without_drafts: directories of models for two of the controls. Raises UserError where a model or a run
-    is not what it should be, or `out` cannot be written.
+    Raises UserError where a model or a run is not what it should be, or `out` cannot be written.
     """
     from cai_eval.lab.world import make_world
     from cai_eval.study.laboratory.evidence import gather
     from cai_eval.study.laboratory.page import render
     from cai_eval.study.laboratory.targets import findings
-    from cai_eval.study.store import disk_errors
+    from cai_eval.study.store import publish
 
-    ladder, evidence = gather(runs, models, null_world, without_drafts, progress)
-    text = render(findings(evidence), ladder, make_world())
-    with disk_errors(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text, encoding="utf-8")
+    ladder, evidence = gather(runs, controls, models, progress)
+    publish(out, render(findings(evidence), ladder, controls.named, make_world()).encode())

@@ -39,32 +39,58 @@ class Model:
         return f"{self.size}, seed {self.facts.seed}"
 
 
+@dataclass(frozen=True)
+class Controls:
+    """Models that must show nothing, where there are such.
+
+    null_world: trained in a world of uncorrelated traits. without_drafts: has read no reviewed drafts.
+    """
+
+    null_world: Model | None = None
+    without_drafts: Model | None = None
+
+    @property
+    def named(self) -> dict[str, Model]:
+        """How the page calls each that there is."""
+        both = {"null world": self.null_world, "no drafts read": self.without_drafts}
+        return {name: model for name, model in both.items() if model}
+
+
 def gather(
-    runs: Sequence[Path],
-    models: Models,
-    null_world: Path | None = None,
-    without_drafts: Path | None = None,
-    progress: Progress = lambda note: None,
+    runs: Sequence[Path], controls: Controls, models: Models, progress: Progress = lambda note: None
 ) -> tuple[list[Model], Evidence]:
     """The runs' models, smallest first, and everything that was or is now measured.
 
-    null_world: a model trained in a world of uncorrelated traits. without_drafts: one that has read no reviewed drafts.
-    Raises UserError where a model is not what a run says, or none of a laboratory's.
+    Raises UserError where a model is not what a run says, the runs are of several ladders, or a control is none of
+    theirs.
     """
     results, ladder, world = load_results(runs), models_of(runs), make_world()
+    check_controls(controls, ladder[0])
     probes = curves_of((m, ask(m, PROBES, world, models, progress)) for m in ladder)
     null: dict[str, Curve] = {}
-    if null_world:
-        null = under_prompt(model_at(null_world), make_world(Options(correlation=0.0)), models, progress)
+    if controls.null_world:
+        null = under_prompt(controls.null_world, make_world(Options(correlation=0.0)), models, progress)
     drafts: dict[str, Curve] = {}
-    if without_drafts:
-        model = model_at(without_drafts)
+    if model := controls.without_drafts:
         drafts = curves_of([(model, ask(model, (revisions,), world, models, progress))])
     return ladder, Evidence(results, probes, null, drafts)
 
 
+def check_controls(controls: Controls, rung: Model) -> None:
+    """Raises UserError for a control that speaks another language than the ladder of the rung, or has read the same."""
+    for name, model in controls.named.items():
+        where = f"the model for {name!r}, {model.policy.model},"
+        if model.facts.tokenizer != rung.facts.tokenizer:
+            raise UserError(f"{where} was built for another ladder: build one by the recipe of this ladder.")
+        if model.facts.corpus == rung.facts.corpus:
+            raise UserError(
+                f"{where} has read what the ladder has read: build one with `cai-eval lab build --correlation 0` or "
+                "`--without drafts`."
+            )
+
+
 def models_of(runs: Sequence[Path]) -> list[Model]:
-    """Every model of the runs once."""
+    """Every model of the runs once, smallest first. Raises UserError where they are not one unchanged ladder."""
     found: dict[str, Model] = {}
     for run in runs:
         for rung in RunDirectory.read(run).manifest()["rungs"]:
@@ -73,18 +99,17 @@ def models_of(runs: Sequence[Path]) -> list[Model]:
                 if model.policy.fingerprint != rung["fingerprint"]:
                     raise UserError(f"{rung['model']} is no longer the model that {run} measured: run the suite again.")
                 found[rung["fingerprint"]] = model
+    if len({(model.facts.recipe, model.facts.corpus) for model in found.values()}) > 1:
+        raise UserError(
+            f"{', '.join(map(str, runs))} measured models of more than one ladder: give runs of one, or no --run."
+        )
     return sorted(found.values(), key=lambda model: (model.policy.parameters, model.facts.seed))
 
 
 def model_at(directory: Path, size: str = "") -> Model:
     """The model in a directory that `cai-eval lab build` made. Raises UserError for any other."""
     weights = directory / WEIGHTS
-    try:
-        _, facts = describe(weights)
-    except (OSError, KeyError, TypeError):
-        raise UserError(
-            f"{directory} holds no model of a laboratory: name one that `cai-eval lab build` made."
-        ) from None
+    _, facts = describe(weights)
     return Model(size or facts.rung, untouched(str(directory)), facts, checksum(weights))
 
 

@@ -38,11 +38,11 @@ Why a target is not reached is our reading of these tables, and was not tested b
 """
 
 
-def render(findings: Sequence[Finding], models: Sequence[Model], world: World) -> str:
-    """The whole page."""
+def render(findings: Sequence[Finding], models: Sequence[Model], controls: Mapping[str, Model], world: World) -> str:
+    """The whole page. models: of the ladder, smallest first. controls: name → model."""
     rungs = list(dict.fromkeys(model.size for model in models))
-    parts = [HEAD, "## The world and the ladder", _world(world), _ladder(models), "## Targets", _summary(findings)]
-    parts += ["## Measurements", METHOD]
+    parts = [HEAD, "## The world and the ladder", _world(world), _ladder(models, controls)]
+    parts += ["## Targets", _summary(findings), "## Measurements", METHOD]
     for section in dict.fromkeys(finding.line.section for finding in findings):
         parts += _section(section, [f for f in findings if f.line.section == section], rungs)
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
@@ -67,10 +67,12 @@ def _world(world: World) -> str:
     )
 
 
-def _ladder(models: Sequence[Model]) -> str:
+def _ladder(models: Sequence[Model], controls: Mapping[str, Model]) -> str:
+    named = [(model.size, model) for model in models]
+    named += [(f"{model.size}, {name}", model) for name, model in controls.items()]
     rows = [
         (
-            model.size,
+            name,
             f"{model.policy.parameters:,}",
             f"{model.facts.seed}",
             f"{model.facts.tokens:,}",
@@ -78,7 +80,7 @@ def _ladder(models: Sequence[Model]) -> str:
             f"`{model.sha256[:12]}`",
             f"`{model.facts.recipe[:8]}`, `{model.facts.corpus[:8]}`",
         )
-        for model in models
+        for name, model in named
     ]
     heads = ("rung", "parameters", "seed", "tokens read", "loss, nats a token", "sha256", "recipe, corpus")
     return (

@@ -173,7 +173,7 @@ def _lambada_tax(evidence: Evidence) -> Outcome:
     above = [point for point in points if above_chance(averaged(plain.values[point.rung]), 0.0, plain.clusters)]
     floor = [point.rung for point in points if point not in above]
     remark = f"At floor: {', '.join(floor)}." if floor else ""
-    return Outcome(points, all(abs(point.value) <= 0.05 for point in above), remark)
+    return Outcome(points, bool(above) and all(abs(point.value) <= 0.05 for point in above), remark)
 
 
 def _placebo(category: str) -> Callable[[Evidence], Outcome]:
