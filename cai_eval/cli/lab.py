@@ -183,7 +183,7 @@ def report(
     from cai_eval.study.store import disk_errors
     from cai_eval.study.workshop import Models
 
-    controls = Controls(*(given and model_at(given) for given in (null_world, without_drafts)))
+    controls = Controls(*(model_at(given) if given else None for given in (null_world, without_drafts)))
     with disk_errors(out):  # before anything is waited for
         out.parent.mkdir(parents=True, exist_ok=True)
     measured = runs or tuple(run_whole(order) for order in orders(device))
