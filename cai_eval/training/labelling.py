@@ -124,7 +124,7 @@ def report(workshop: Workshop, made: DatasetSpec, pairs: int, dropped: Mapping[s
 
 
 def _draw(policy: Policy, pairs: Sequence[Pair], max_tokens: int, seed: int) -> list[Pair]:
-    room = policy.spec.context - len(policy.spec.prefix.ids) - max_tokens
+    room = policy.spec.context - len(policy.spec.prefix.ids) - max_tokens - 1  # its end is learnt
     sampling = Sampling(max_tokens, samples=2, temperature=1.0, stop=STOPS)
     fitting = [pair for pair in pairs if policy.count_tokens(pair.context) <= room]
     answers: dict[str, tuple[str, str]] = {}

@@ -78,7 +78,7 @@ def revise(
 
 def say(policy: Policy, prompts: Sequence[str], sampling: Sampling, keys: Sequence[str]) -> list[str]:
     """One sample for each prompt, or "" where that does not fit in the context or is no turn of a dialogue."""
-    room = policy.spec.context - len(policy.spec.prefix.ids) - sampling.max_tokens
+    room = policy.spec.context - len(policy.spec.prefix.ids) - sampling.max_tokens - 1  # its end is learnt
     fitting = [number for number, prompt in enumerate(prompts) if policy.count_tokens(prompt) <= room]
     drawn = policy.generate([prompts[i] for i in fitting], sampling, [keys[i] for i in fitting])
     said = {number: samples[0].text.strip() for number, samples in zip(fitting, drawn, strict=True)}
