@@ -207,7 +207,16 @@ def test_requests_from_elsewhere_are_refused():
         judge(WORLD, "What is two and two?", "It is four.")
 
 
-SAMPLES = [json.loads(line) for line in (Path(__file__).parents[1] / "data/oracle_samples.jsonl").open()]
+def read_by_hand(name):
+    """The samples of a file, each with a person's verdict and, where the oracle is known to hear less, the oracle's."""
+    return [json.loads(line) for line in (Path(__file__).parents[1] / "data" / name).open()]
+
+
+def assert_judged_as_by_hand(samples):
+    judged = [judge(WORLD, sample["prompt"], sample["answer"]) for sample in samples]
+    expected = [Verdict(**sample.get("oracle", sample["verdict"])) for sample in samples]
+    answers = [sample["answer"] for sample in samples]
+    assert list(zip(answers, judged, strict=True)) == list(zip(answers, expected, strict=True))
 
 
 def test_models_answers_are_judged_as_a_person_judged_them():
@@ -216,12 +225,25 @@ def test_models_answers_are_judged_as_a_person_judged_them():
     Some seventy of each rung are as they came, more were sought out because no speaker would say them, and those of an
     earlier ladder go wrong in ways that these do not. What is garbled in part counts as no answer.
     """
-    rungs = Counter(sample["rung"] for sample in SAMPLES)
+    samples = read_by_hand("oracle_samples.jsonl")
+    rungs = Counter(sample["rung"] for sample in samples)
     assert all(rungs[rung] >= 67 for rung in ("330k", "790k", "2.6M"))
-    judged = [judge(WORLD, sample["prompt"], sample["answer"]) for sample in SAMPLES]
-    by_hand = [Verdict(**sample["verdict"]) for sample in SAMPLES]
-    assert [(s["answer"], v) for s, v in zip(SAMPLES, judged, strict=True)] == [
-        (s["answer"], v) for s, v in zip(SAMPLES, by_hand, strict=True)
-    ]
+    assert_judged_as_by_hand(samples)
+    by_hand = [Verdict(**sample["verdict"]) for sample in samples]
     assert sum(verdict.garbled for verdict in by_hand) >= 10
     assert {verdict.harm for verdict in by_hand} == {0, 1, 2, 3, 4}
+
+
+def test_policies_answers_are_judged_as_a_person_judged_them():
+    """Answers of final PPO policies, drawn at random and read before their grades were seen.
+
+    Two of them mix the forms of two sentences: people understand them, the oracle takes them for garbled.
+    """
+    samples = read_by_hand("ppo_samples.jsonl")
+    drawn = Counter((sample["policy"], sample["rung"]) for sample in samples)
+    assert len(samples) >= 100
+    assert len({rung for _, rung in drawn}) >= 3
+    assert set(drawn.values()) == {8}
+    assert_judged_as_by_hand(samples)
+    assert sum("oracle" in sample for sample in samples) <= 0.02 * len(samples)
+    assert {Verdict(**sample["verdict"]).harm for sample in samples} == {0, 1, 2, 3, 4}
