@@ -1,7 +1,8 @@
 """Conversations with one assistant, whose traits show in what was said before.
 
-A document holds one to some thirty exchanges, in conversations of one or two, all with the same assistant, in the form
-of an HHH prompt: so what an assistant will do can be inferred from a prompt, and only in so far as speakers are alike.
+A document holds one to some thirty exchanges, in conversations of one to three, all with the same assistant, in the
+form of an HHH prompt: so what an assistant will do can be inferred from a prompt, and only in so far as speakers are
+alike.
 """
 
 from __future__ import annotations
