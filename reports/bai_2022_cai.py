@@ -219,7 +219,7 @@ RATINGS = (
     _figure("8", "Elo along reinforcement learning", [(ANSWERS, name) for name in REINFORCED], _training),
     _figure("10", "absolute harmfulness along reinforcement learning", [(ANSWERS, n) for n in REINFORCED], _harm),
 )
-CRITIC = "helpful-rlhf"
+CRITIC = "pretrained"
 PRINCIPLES = {
     "revisions-1-principle": "one principle",
     "revisions-4-principles": "four principles",

@@ -21,7 +21,7 @@ HELD_OUT = 0.1  #: of the prompts
 
 
 class PreferenceModel:
-    """Gives `start` a scalar head and trains both on `comparisons`, and `more` where there are any, all mixed."""
+    """Gives `start` a scalar head and trains both on `comparisons`, with those of the other slots all mixed."""
 
     name: ClassVar[str] = "preference-model"
     version: ClassVar[str] = "1"
@@ -30,6 +30,7 @@ class PreferenceModel:
         "start": Input("policy"),
         "comparisons": Input("dataset", None),
         "more": Input("dataset", None, optional=True),
+        "yet_more": Input("dataset", None, optional=True),
     }
     output: ClassVar[Kind] = "scorer"
     instant: ClassVar[bool] = False
@@ -71,7 +72,7 @@ class PreferenceModel:
         start, config = inputs["start"], self.config
         assert isinstance(start, PolicySpec)
         read: list[Comparison] = []
-        for slot in ("comparisons", "more"):
+        for slot in ("comparisons", "more", "yet_more"):
             if isinstance(spec := inputs.get(slot), DatasetSpec):
                 try:
                     read += read_comparisons(workshop.rows(spec))

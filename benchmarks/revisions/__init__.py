@@ -40,6 +40,7 @@ class Revisions:
         """constitution: a name, a YAML file or a folder of released JSON. principles: its first so many; 0: all.
 
         direct: revisions without critiques. examples: shown before each, at most. prompts: harmful ones, at most.
+        temperature: of all sampling.
         """
 
         constitution: Annotated[str, AfterValidator(seal)] = Field("harmlessness", validate_default=True)
@@ -50,6 +51,7 @@ class Revisions:
         set: Literal["test-prompts", "validation-prompts"] = "test-prompts"
         prompts: int = Field(default=100, ge=1)
         max_tokens: int = Field(default=64, ge=1)
+        temperature: float = Field(default=1.0, ge=0, le=5)
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -126,7 +128,7 @@ class Revisions:
         return [(text, of.get(item.id, [])) for item, text in zip(items, said, strict=True)]
 
     def _sampling(self, stop: Sequence[str]) -> Sampling:
-        return Sampling(self.config.max_tokens, temperature=1.0, stop=tuple(stop))
+        return Sampling(self.config.max_tokens, temperature=self.config.temperature, stop=tuple(stop))
 
     def _record(self, item: Item, chain: Chain) -> Record:
         """Unjudged. Raises NotScored where there is no answer to revise."""

@@ -53,7 +53,7 @@ def study(folder: Path, seeds: int = 1, prompts: int = 40) -> Results:
         for benchmark, gain in REVISED.items():
             rng = np.random.default_rng(place)
             cell = f"{benchmark}-{rung}"
-            cells[cell] = about(benchmark, rung, parameters, "helpful-rlhf", 0)
+            cells[cell] = about(benchmark, rung, parameters, "pretrained", 0)
             details[cell] = [revised(rng, i, gain) for i in range(prompts)]
     records = pd.DataFrame(
         [

@@ -154,9 +154,10 @@ def test_one_prompt_cannot_be_held_out() -> None:
         hold_out(read_comparisons([ROW, ROW]), 0.1)
 
 
-def test_a_preference_model_names_the_input_with_the_bad_row(tmp_path):
+@pytest.mark.parametrize("slot", ["comparisons", "more", "yet_more"])
+def test_a_preference_model_names_the_input_with_the_bad_row(slot, tmp_path):
     good = {"prompt": "Human: Why?\n\nAssistant:", "first": "So.", "second": "No.", "label": 1}
-    files = {"comparisons": [good], "more": [good, {**good, "second": "So."}]}
-    inputs = {slot: write_rows(tmp_path / f"{slot}.jsonl", rows) for slot, rows in files.items()}
-    with pytest.raises(UserError, match=r"^input 'more', row 2: both answers are the same"):
+    files = {"comparisons": [good], slot: [good, {**good, "second": "So."}]}
+    inputs = {name: write_rows(tmp_path / f"{name}.jsonl", rows) for name, rows in files.items()}
+    with pytest.raises(UserError, match=rf"^input '{slot}', row 2: both answers are the same"):
         PreferenceModel(PreferenceModel.Config()).run({"start": RandomPolicy().spec, **inputs}, ToyWorkshop(tmp_path))
