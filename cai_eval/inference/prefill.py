@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .attention import SegmentStack, attending
 from .forward import Ints, predicting_at
+from .last_block import feeding_at
 from .segments import SegmentBuffer
 from .shared import CHUNK, packed
 from .trie import Row, plan
@@ -97,7 +98,7 @@ def _forward(model: Any, stack: SegmentStack, ids: Ints, depths: Ints, mask: Ten
     device = model.device
     kept: KeysValues = {}
     nowhere = torch.empty(0, dtype=torch.long, device=device)
-    with attending(model, stack, mask, kept), predicting_at(model, nowhere):
+    with attending(model, stack, mask, kept), feeding_at(model, nowhere), predicting_at(model, nowhere):
         model(
             input_ids=torch.from_numpy(ids).to(device),
             position_ids=torch.from_numpy(stack.length + depths).to(device),

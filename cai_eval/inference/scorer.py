@@ -15,6 +15,7 @@ from cai_eval.dialogue import continuation
 from cai_eval.errors import UserError
 from cai_eval.inference.encoding import Encoder, Ids
 from cai_eval.inference.forward import Budget, Usage
+from cai_eval.inference.last_block import feeding_at
 from cai_eval.inference.trie import unique_tokens
 from cai_eval.models.scorers import MEAN
 
@@ -66,7 +67,9 @@ class LanguageModelScorer:
             row[: len(ids)] = torch.tensor(ids)
         last = torch.tensor([len(ids) - 1 for ids in batch])
         device = self._model.device
-        hidden = self._model.base_model(input_ids=input_ids.to(device), use_cache=False).last_hidden_state
+        points = torch.arange(len(batch)) * input_ids.shape[1] + last
+        with feeding_at(self._model, points.to(device)):
+            hidden = self._model.base_model(input_ids=input_ids.to(device), use_cache=False).last_hidden_state
         self.usage.sent += input_ids.numel()
         scores = scores_at(hidden, last.to(device), self._model.score.weight[0]) - self._mean
         return [float(score) for score in scores.tolist()]

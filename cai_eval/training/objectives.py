@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, kl_div
+from torch.nn.functional import cross_entropy, kl_div, pad
+
+from cai_eval.inference.last_block import feeding_at
 
 from .heads import hidden_states, sliced
 from .loop import Objective
@@ -114,9 +116,9 @@ def exact_distillation(teacher: nn.Module) -> Objective:
 def predicted(model: Any, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
     """The hidden states [tokens, width] that predict the batch's target tokens, and those tokens [tokens]."""
     input_ids = batch["input_ids"]
-    hidden = hidden_states(model, input_ids)[:, :-1]
-    following = input_ids[:, 1:]
     if "targets" not in batch:
-        return hidden.flatten(0, 1), following.flatten()
-    targets = batch["targets"][:, 1:]
-    return hidden[targets], following[targets]
+        return hidden_states(model, input_ids)[:, :-1].flatten(0, 1), input_ids[:, 1:].flatten()
+    points = pad(batch["targets"][:, 1:], (0, 1)).flatten().nonzero()[:, 0]
+    with feeding_at(model, points):
+        hidden = hidden_states(model, input_ids)
+    return hidden.flatten(0, 1)[points], input_ids.flatten()[points + 1]

@@ -50,6 +50,16 @@ def test_keys_and_values_are_the_models_own(head: tuple[int, ...]) -> None:
 
 
 @torch.no_grad()
+def test_what_stands_behind_the_last_keys_and_values_is_left_out() -> None:
+    engine = Engine(LlamaForCausalLM(CONFIG))
+    seen: list[int] = []
+    for layer in engine.model.model.layers:
+        layer.mlp.gate_proj.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[1]))
+    prefill(engine.model, engine.segments(()), [IDS[:9]])
+    assert seen == [9, 0]
+
+
+@torch.no_grad()
 def test_empty_texts_have_none() -> None:
     engine = Engine(LlamaForCausalLM(CONFIG))
     assert prefill(engine.model, engine.segments(()), [(), ()]) == ({}, 0)

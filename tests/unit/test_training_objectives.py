@@ -9,7 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn.functional import cross_entropy
 from torch.utils._python_dispatch import TorchDispatchMode
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, OPTConfig, OPTForCausalLM
+from transformers import (
+    BloomConfig,
+    BloomForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    GPTNeoXConfig,
+    GPTNeoXForCausalLM,
+    LlamaConfig,
+    LlamaForCausalLM,
+    OPTConfig,
+    OPTForCausalLM,
+)
 
 from cai_eval.errors import UserError
 from cai_eval.training import heads
@@ -124,7 +135,14 @@ def test_slices_give_the_loss_and_the_gradients_of_whole_logits(
 @pytest.mark.parametrize(
     ("kind", "config"),
     [
+        (BloomForCausalLM, BloomConfig(vocab_size=V, hidden_size=16, n_layer=1, n_head=2)),
         (GPT2LMHeadModel, GPT2Config(vocab_size=V, n_embd=16, n_layer=1, n_head=2, n_positions=32)),
+        (
+            GPTNeoXForCausalLM,
+            GPTNeoXConfig(
+                vocab_size=V, hidden_size=16, intermediate_size=24, num_hidden_layers=1, num_attention_heads=2
+            ),
+        ),
         (
             OPTForCausalLM,
             OPTConfig(
@@ -141,10 +159,20 @@ def test_slices_give_the_loss_and_the_gradients_of_whole_logits(
 )
 def test_other_architectures_agree_too(kind: type, config: object) -> None:
     model = build(kind, config)
-    whole = cross_entropy(model(input_ids=IDS).logits[:, :-1].flatten(0, 1), IDS[:, 1:].flatten(), reduction="sum")
+    targets = TARGETS[:, 1:]
+    whole = cross_entropy(model(input_ids=IDS).logits[:, :-1][targets], IDS[:, 1:][targets], reduction="sum")
     with torch.no_grad():
-        loss, _ = causal_lm(model, {"input_ids": IDS})
+        loss, _ = causal_lm(model, {"input_ids": IDS, "targets": TARGETS})
     torch.testing.assert_close(loss, whole)
+
+
+def test_the_last_feed_forward_layers_see_what_predicts_targets_alone() -> None:
+    model = llama()
+    seen: list[int] = []
+    for layer in model.model.layers:
+        layer.mlp.gate_proj.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].shape[:-1].numel()))
+    causal_lm(model, {"input_ids": IDS, "targets": TARGETS})
+    assert seen == [IDS.numel(), TARGETS[:, 1:].sum()]
 
 
 def test_a_model_that_caps_its_logits_is_refused() -> None:
