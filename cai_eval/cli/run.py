@@ -21,37 +21,39 @@ if TYPE_CHECKING:
 @click.option("--suite", default="alignment-tax", show_default=True, help="A suite's name, or a YAML file of your own.")
 @order_options
 @click.option("--out", type=click.Path(path_type=Path), help="The run directory; under runs/ by default.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    help="Models at once, each in a process of its own; by default 1, and one a core for a laboratory's on a CPU.",
+)
 @click.option("--rescore", is_flag=True, help="Judge the answers that the run holds again; load no model.")
 @click.option("--dry-run", is_flag=True, help="Show the plan, lengths and what will be left out; load no weights.")
 @click.option(
     "--json", "as_json", is_flag=True, help="Print the outcome as JSON on standard output, progress on the other."
 )
-def command(dry_run: bool, rescore: bool, as_json: bool, out: Path | None, **asked: Any) -> int:
+def command(dry_run: bool, rescore: bool, as_json: bool, out: Path | None, jobs: int | None, **asked: Any) -> int:
     """Run a suite and draw its report. The same command again goes on where a stopped one was."""
     from cai_eval.study.session import Order
 
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # torch's threads, not imported yet: wait without spinning
     with redirect_stdout(sys.stderr):  # what plug-ins and libraries print is no part of the JSON
-        code, outcome = run(Order(**asked), out, dry_run, as_json, rescore)
+        code, outcome = run(Order(**asked), out, dry_run, as_json, rescore, jobs)
     if as_json:
         click.echo(json.dumps(outcome, indent=1))
     return code
 
 
 def run(
-    order: Order, out: Path | None, dry_run: bool, as_json: bool, rescore: bool = False
+    order: Order, out: Path | None, dry_run: bool, as_json: bool, rescore: bool = False, jobs: int | None = None
 ) -> tuple[int, dict[str, Any]]:
     """The exit code, and the plan or the outcome for machines where it is asked for. Raises UserError."""
-    from cai_eval.caches import cache_directory
     from cai_eval.cli.display import Display
-    from cai_eval.inference.store import ResponseStore
-    from cai_eval.study.session import default_out, prepare
+    from cai_eval.study.session import default_out, open_models, prepare
     from cai_eval.study.store import RunDirectory
     from cai_eval.study.workshop import Models
 
     display = Display()
-    store = None if dry_run else ResponseStore(cache_directory() / "answers.sqlite")
-    models = Models(order.device, order.dtype, store, order.seed)
+    models = Models(order.device, order.dtype, seed=order.seed) if dry_run else open_models(order)
     with display.status("planning") as status:
         session = prepare(order, models, dry=dry_run, progress=status)
     path = out or default_out(order, session)
@@ -62,9 +64,10 @@ def run(
 
     from cai_eval.provenance import environment
     from cai_eval.study.analysis import outcome_json
+    from cai_eval.study.parallel import SideBySide, usual_jobs
     from cai_eval.study.report import draw_report
     from cai_eval.study.rescore import rescore_plan
-    from cai_eval.study.run import run_plan
+    from cai_eval.study.run import Runner, run_plan
 
     about = {
         "laboratory": session.laboratory,
@@ -82,7 +85,10 @@ def run(
         if rescore:
             outcome = rescore_plan(session.plan, directory, session.source, listener)
         else:
-            outcome = run_plan(session.plan, directory, models, session.source, listener, about)
+            runner = Runner(directory, models, session.source, listener)
+            jobs = jobs or usual_jobs(session)
+            work = SideBySide(order, runner, jobs).work if jobs > 1 else runner.work
+            outcome = run_plan(session.plan, directory, work, about)
     display.failures(outcome)
     code = 1 if outcome.failures else 0
     about_run = {"run": str(path), "failures": dict(outcome.failures)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -66,27 +66,20 @@ class Outcome:
     failures: Mapping[str, str]
 
 
-def run_plan(
-    plan: Plan,
-    directory: RunDirectory,
-    models: Models,
-    source: Source,
-    listener: Listener,
-    about: Mapping[str, Any],
-) -> Outcome:
+Work = Callable[[Sequence[Cell]], Mapping[str, str]]  #: computes cells and gives their failures, as in `Outcome`
+
+
+def run_plan(plan: Plan, directory: RunDirectory, work: Work, about: Mapping[str, Any]) -> Outcome:
     """Make every artefact and cell of the plan that is not there yet.
 
-    about: goes into run.json beside the plan (environment, settings). A failing cell is recorded and the study goes
-    on. Raises UserError for what only the user can mend (a full disk), KeyboardInterrupt on Ctrl-C; both resumable.
+    work: `Runner.work`, or `parallel.side_by_side`. about: goes into run.json beside the plan (environment, settings).
+    Raises UserError for what only the user can mend (a full disk), KeyboardInterrupt on Ctrl-C; both resumable.
     """
-    runner = _Runner(directory, models, source, listener)
     with directory.lock():
         directory.write_manifest({**about, **manifest(plan)})
         todo = unfinished(plan, directory)
-        for cell in todo:
-            runner.run(cell)
-    failed = len(runner.failures)
-    return Outcome(len(todo) - failed, len(plan.cells) - len(todo), runner.failures)
+        failures = work(todo)
+    return Outcome(len(todo) - len(failures), len(plan.cells) - len(todo), failures)
 
 
 def unfinished(plan: Plan, directory: RunDirectory) -> list[Cell]:
@@ -125,32 +118,40 @@ def manifest(plan: Plan) -> dict[str, Any]:
     }
 
 
-class _Runner:
+class Runner:
+    """Computes cells in this process, one after the other."""
+
     def __init__(self, directory: RunDirectory, models: Models, source: Source, listener: Listener) -> None:
         self.directory = directory
         self.models = models
         self.source = source
         self.listener = listener
-        self.failures: dict[str, str] = {}
-        self._maker = Maker(directory, models, source, listener.making)
+        self.maker = Maker(directory, models, source, listener.making)
+        self._failures: dict[str, str] = {}
 
-    def run(self, cell: Cell) -> None:
+    def work(self, cells: Sequence[Cell]) -> Mapping[str, str]:
+        """What failed; it is recorded, and the others go on."""
+        for cell in cells:
+            self._run(cell)
+        return self._failures
+
+    def _run(self, cell: Cell) -> None:
         store = self.directory.cell(cell.hash)
         summary = cell_summary(cell, self.source)
         try:
-            self.evaluate(cell, self._maker.artefact(cell.node), store, summary)
+            self._evaluate(cell, self.maker.artefact(cell.node), store, summary)
         except UserError:
             raise
         except Exception as error:
             failure = str(error) if isinstance(error, (CellError, NotMade)) else f"{type(error).__name__}: {error}"
             seed = f", seed {cell.run}" if cell.run else ""
-            self.failures[f"{cell.rung}, {cell.intervention}, {cell.benchmark}{seed}"] = failure
+            self._failures[f"{cell.rung}, {cell.intervention}, {cell.benchmark}{seed}"] = failure
             store.fail({**summary, "failure": failure, "traceback": traceback.format_exc()})
             self.listener.finished(cell, failure)
         else:
             self.listener.finished(cell, "")
 
-    def evaluate(self, cell: Cell, artefact: Artefact, store: CellDirectory, summary: dict[str, Any]) -> None:
+    def _evaluate(self, cell: Cell, artefact: Artefact, store: CellDirectory, summary: dict[str, Any]) -> None:
         benchmark: Benchmark = registry.create("benchmarks", cell.plugin, cell.config)
         records = store.resume([item.id for item in cell.items])
         with of_this_cell():

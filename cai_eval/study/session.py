@@ -104,6 +104,14 @@ def prepare(
     return Session(plan, source, ladder.name, laboratory.title if laboratory else "", str(device), dtype)
 
 
+def open_models(order: Order) -> Models:
+    """Where the models of an order come to life, with the answers that earlier runs have kept."""
+    from cai_eval.caches import cache_directory
+    from cai_eval.inference.store import ResponseStore
+
+    return Models(order.device, order.dtype, ResponseStore(cache_directory() / "answers.sqlite"), order.seed)
+
+
 def default_out(order: Order, session: Session) -> Path:
     """runs/<suite>-<ladder>, with a hash where the order is more than these: the same order, the same place."""
     models = "-".join(base.label for base in session.plan.bases) if order.models else session.ladder

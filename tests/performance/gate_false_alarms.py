@@ -18,7 +18,7 @@ from scipy import stats
 from cai_eval.study.gate.baseline import Baseline, baseline_of
 from cai_eval.study.gate.pairing import pairs
 from cai_eval.study.gate.verdicts import judge
-from cai_eval.study.run import Listener, run_plan
+from cai_eval.study.run import Listener, Runner, run_plan
 from cai_eval.study.session import Order, prepare
 from cai_eval.study.store import RunDirectory
 from cai_eval.study.workshop import Models
@@ -48,7 +48,9 @@ def measured(folder: Path, seed: int) -> Baseline:
     models = Models(seed=seed)
     session = prepare(Order(str(folder / "suite.yaml"), str(folder / "one.yaml"), limit=ITEMS, seed=seed), models)
     run = RunDirectory.create(folder / str(seed), session.plan.suite.name)
-    outcome = run_plan(session.plan, run, models, session.source, Listener(), {"laboratory": session.laboratory})
+    outcome = run_plan(
+        session.plan, run, Runner(run, models, session.source, Listener()).work, {"laboratory": session.laboratory}
+    )
     assert not outcome.failures, outcome.failures
     return baseline_of(run.path)
 

@@ -10,7 +10,7 @@ from cai_eval.models.fingerprint import fingerprint
 from cai_eval.study.judged import with_grades
 from cai_eval.study.plan import Base, make_plan
 from cai_eval.study.rescore import rescore_plan
-from cai_eval.study.run import Listener, run_plan
+from cai_eval.study.run import Listener, Runner, run_plan
 from cai_eval.study.store import RunDirectory
 from cai_eval.study.suite import Intervention, Measurement, Suite
 from cai_eval.study.workshop import Models
@@ -126,7 +126,7 @@ def test_a_run_judges_and_rescores(tmp_path):
     models = Models(device="cpu", dtype="float32")
     plan = make_plan(suite, [Base("t", PolicySpec(model, fingerprint(model), 1000, 512))], SOURCE, models.tokenizer)
     directory = RunDirectory.create(tmp_path / "run", "s")
-    run_plan(plan, directory, models, SOURCE, Listener(), {})
+    run_plan(plan, directory, Runner(directory, models, SOURCE, Listener()).work, {})
 
     def harms():
         return [r.scores["harm"] for r in directory.cell(plan.cells[0].hash).records() if "harm" in r.scores]

@@ -18,7 +18,7 @@ from cai_eval.lab.source import LaboratorySource
 from cai_eval.models.fingerprint import fingerprint
 from cai_eval.study.plan import Base, make_plan
 from cai_eval.study.results import load_results
-from cai_eval.study.run import Listener, run_plan
+from cai_eval.study.run import Listener, Runner, run_plan
 from cai_eval.study.store import RunDirectory
 from cai_eval.study.suite import Intervention, Measurement, Suite
 from cai_eval.study.workshop import Models
@@ -169,11 +169,11 @@ def test_a_study_trains_and_measures_a_scorer(
     assert plan.cells[-1].tokens == sum(map(len, answer_ids(models.tokenizer(model), [PROMPT] * 4, answers)))
     assert "1 of 3 items do not fit" in plan.notes[0]
     directory = RunDirectory.create(tmp_path / "run", "preferences")
-    outcome = run_plan(plan, directory, models, source, Listener(), {})
+    outcome = run_plan(plan, directory, Runner(directory, models, source, Listener()).work, {})
     assert (outcome.failures, outcome.computed) == ({}, len(names))
     results = load_results([directory.path])
     scored = results.records[results.records.cell == plan.cells[-1].hash]
     assert set(scored.metric) == {"accuracy", "brier", "log_loss"}
     assert len(scored) == 6
-    again = run_plan(plan, directory, Models(device="cpu"), source, Listener(), {})
+    again = run_plan(plan, directory, Runner(directory, Models(device="cpu"), source, Listener()).work, {})
     assert again.computed == 0

@@ -11,7 +11,7 @@ from cai_eval.contracts import IDEAL, PolicySpec
 from cai_eval.models.fingerprint import fingerprint
 from cai_eval.study.plan import Base, make_plan
 from cai_eval.study.rescore import rescore_plan
-from cai_eval.study.run import Listener, run_plan
+from cai_eval.study.run import Listener, Runner, run_plan
 from cai_eval.study.store import RunDirectory
 from cai_eval.study.suite import Intervention, Measurement, Suite
 from cai_eval.study.workshop import Models
@@ -41,7 +41,7 @@ def run(tmp_path):
     models, source = Models(device="cpu", dtype="float32"), Known({"lambada": SENTENCES})
     plan = make_plan(SUITE, [Base("tiny", PolicySpec(model, fingerprint(model), 1000, 512))], source, models.tokenizer)
     directory = RunDirectory.create(tmp_path / "run", "s")
-    run_plan(plan, directory, models, source, Listener(), {})
+    run_plan(plan, directory, Runner(directory, models, source, Listener()).work, {})
     return plan, directory, source
 
 

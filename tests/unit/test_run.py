@@ -15,7 +15,7 @@ from cai_eval.models.fingerprint import fingerprint
 from cai_eval.study import run as runner
 from cai_eval.study.plan import Base, make_plan
 from cai_eval.study.results import load_results
-from cai_eval.study.run import Listener, evaluate_batch, run_plan
+from cai_eval.study.run import Listener, Runner, evaluate_batch, run_plan
 from cai_eval.study.store import RunDirectory
 from cai_eval.study.suite import Intervention, Measurement, Suite
 from cai_eval.study.workshop import Models
@@ -47,7 +47,7 @@ def study(model, interventions=None, **options):
 
 def start(path, plan, models, source, listener=None):
     directory = RunDirectory.create(path, "s")
-    return directory, run_plan(plan, directory, models, source, listener or Listener(), {})
+    return directory, run_plan(plan, directory, Runner(directory, models, source, listener or Listener()).work, {})
 
 
 def records(directory, plan):

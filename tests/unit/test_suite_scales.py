@@ -10,7 +10,7 @@ from cai_eval.models.fingerprint import fingerprint
 from cai_eval.models.ladder import chosen, load_ladder
 from cai_eval.study.plan import Base, make_plan
 from cai_eval.study.results import load_results
-from cai_eval.study.run import Listener, run_plan
+from cai_eval.study.run import Listener, Runner, run_plan
 from cai_eval.study.store import RunDirectory
 from cai_eval.study.suite import Intervention, Measurement, Suite, load_suite
 from cai_eval.study.workshop import Models
@@ -155,7 +155,7 @@ def test_a_run_tells_what_it_trained_and_data_sets_are_no_curves(tmp_path, monke
     source = RowsSource({"lambada": [{"text": "The river rose to the hill"}]})
     plan = make_plan(suite, [Base("tiny", PolicySpec(model, fingerprint(model), 1000, 512))], source, models.tokenizer)
     directory = RunDirectory.create(tmp_path / "run", "s")
-    run_plan(plan, directory, models, source, Listener(), {})
+    run_plan(plan, directory, Runner(directory, models, source, Listener()).work, {})
     results = load_results([directory.path])
     assert {made.intervention: made.kind for made in results.trained} == {
         "helpful-rlhf": "policy",

@@ -24,7 +24,7 @@ from cai_eval.study.ai_judge import judge_name, vote
 from cai_eval.study.judge import judge, policy_of, scorer_of
 from cai_eval.study.plan import Base, make_plan
 from cai_eval.study.results import load_results
-from cai_eval.study.run import Listener, run_plan
+from cai_eval.study.run import Listener, Runner, run_plan
 from cai_eval.study.store import RunDirectory
 from cai_eval.study.suite import Intervention, Measurement, Suite
 from cai_eval.study.workshop import Models
@@ -223,7 +223,7 @@ def run(tmp_path):
     plan = make_plan(suite, [Base("t", PolicySpec(model, fingerprint(model), 1000, 512))], source, models.tokenizer)
     directory = RunDirectory.create(tmp_path / "run", "s")
     about = {"ladder": "x", "laboratory": "", "settings": {}, "environment": {}}
-    run_plan(plan, directory, models, source, Listener(), about)
+    run_plan(plan, directory, Runner(directory, models, source, Listener()).work, about)
     return directory
 
 
