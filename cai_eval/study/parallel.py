@@ -24,7 +24,7 @@ from cai_eval.errors import UserError
 from cai_eval.study.graph import Node
 from cai_eval.study.making import NotMade
 from cai_eval.study.plan import Cell
-from cai_eval.study.run import Listener, Runner, unfinished
+from cai_eval.study.run import Listener, Runner
 from cai_eval.study.session import Order, Session, open_models, prepare
 from cai_eval.study.store import RunDirectory
 
@@ -65,7 +65,9 @@ class SideBySide:
         try:
             while waiting or running:
                 while waiting and len(running) < jobs:
-                    started, process = self._start(waiting.pop(), cores() // jobs)
+                    rung = waiting.pop()
+                    mine = [cell.hash for cell in cells if cell.rung == rung]
+                    started, process = self._start(rung, mine, cores() // jobs)
                     running[started] = process
                 spoken = wait(list(running))
                 for pipe in [one for one in running if one in spoken]:
@@ -92,10 +94,10 @@ class SideBySide:
                 with suppress(NotMade):  # its cells will say so
                     self.runner.maker.artefact(node)
 
-    def _start(self, rung: str, threads: int) -> tuple[Connection, SpawnProcess]:
+    def _start(self, rung: str, cells: Sequence[str], threads: int) -> tuple[Connection, SpawnProcess]:
         context = get_context("spawn")  # torch's threads do not survive a fork
         ours, theirs = context.Pipe(duplex=False)
-        asked = self.order, self.runner.directory.path, rung, max(1, threads), theirs
+        asked = self.order, self.runner.directory.path, cells, max(1, threads), theirs
         process = context.Process(target=_compute, args=asked, name=rung)
         process.start()
         theirs.close()
@@ -154,8 +156,8 @@ class _Relay(Listener):
         self._pipe.send(("making", node.hash, done, total, note))
 
 
-def _compute(order: Order, path: Path, rung: str, threads: int, pipe: Connection) -> None:
-    """What a process does: the cells of a rung that are not there yet."""
+def _compute(order: Order, path: Path, cells: Sequence[str], threads: int, pipe: Connection) -> None:
+    """What a process does: the cells of these hashes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that waits
     threading.Thread(target=_end_with_parent, daemon=True).start()
     import torch
@@ -166,10 +168,12 @@ def _compute(order: Order, path: Path, rung: str, threads: int, pipe: Connection
     with redirect_stdout(sys.stderr):
         try:
             models = open_models(order)
-            session, directory = prepare(order, models), RunDirectory(path)
-            runner = Runner(directory, models, session.source, listener)
-            todo = [cell for cell in unfinished(session.plan, directory) if cell.rung == rung]
-            pipe.send(("done", dict(runner.work(todo))))
+            session = prepare(order, models)
+            planned = {cell.hash: cell for cell in reversed(session.plan.cells)}
+            if not planned.keys() >= set(cells):
+                raise UserError("suite, models or data have changed since the run was planned: start it again.")
+            runner = Runner(RunDirectory(path), models, session.source, listener)
+            pipe.send(("done", dict(runner.work([planned[cell] for cell in cells]))))
         except UserError as error:
             pipe.send(("refused", str(error)))
 

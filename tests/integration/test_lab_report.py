@@ -79,7 +79,20 @@ def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_a_page_from_a_run_and_from_models(built: Path, call: Callable[..., tuple[object, str]]) -> None:
-    asked = ("--suite", "controls", "--ladder", "lab-seeds", "--benchmarks", "hhh", "--limit", 6, "--device", "cpu")
+    asked = (
+        "--jobs",
+        1,
+        "--suite",
+        "controls",
+        "--ladder",
+        "lab-seeds",
+        "--benchmarks",
+        "hhh",
+        "--limit",
+        6,
+        "--device",
+        "cpu",
+    )
     code, err = call("run", *asked, "--out", "run")
     assert code == 0, err
     other = Path("null/3k/model")
@@ -99,7 +112,7 @@ def test_a_page_from_a_run_and_from_models(built: Path, call: Callable[..., tupl
 
 
 def test_a_control_that_is_none_is_one_sentence(built: Path, call: Callable[..., tuple[object, str]]) -> None:
-    asked = ("--suite", "controls", "--ladder", "lab", "--benchmarks", "hhh", "--interventions", "none")
+    asked = ("--jobs", 1, "--suite", "controls", "--ladder", "lab", "--benchmarks", "hhh", "--interventions", "none")
     call("run", *asked, "--limit", 2, "--device", "cpu", "--out", "run")
     mends = {
         built: "holds no model of a laboratory",

@@ -103,6 +103,12 @@ def test_what_a_process_refuses_reaches_the_user(tmp_path):
         work([cell("24k"), cell("98k")])
 
 
+def test_a_process_that_plans_something_else_says_so(tmp_path):
+    order = Order("hhh", ladder="lab", rungs=("24k",), benchmarks=("hhh",), limit=2)
+    with pytest.raises(UserError, match="changed since the run was planned"):
+        side_by_side(tmp_path, order).work([cell("24k")])
+
+
 def test_a_process_that_dies_is_told_of(tmp_path):
     class Deadly:
         def __reduce__(self):
