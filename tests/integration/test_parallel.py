@@ -81,7 +81,7 @@ def test_a_stopped_run_leaves_nobody_behind_and_goes_on(blow, code, tmp_path):
     process.send_signal(blow)
     assert process.wait(timeout=30) == code
     assert all_gone(workers)
-    done = len(records(tmp_path / "run"))
+    done = len(list(tmp_path.glob("run/cells/*/cell.json")))
     assert done < 16
     assert f"{16 - done} cells computed, {done} reused" in finished(tmp_path / "run", "--jobs", "2")
 
