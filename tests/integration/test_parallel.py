@@ -73,7 +73,10 @@ def test_records_do_not_depend_on_how_many_rungs_are_computed_at_once(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="no /proc to see who lives")
-@pytest.mark.parametrize(("blow", "code"), [(signal.SIGKILL, -signal.SIGKILL), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    ("blow", "code"),
+    [(signal.SIGKILL, -signal.SIGKILL), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)],
+)
 def test_a_stopped_run_leaves_nobody_behind_and_goes_on(blow, code, tmp_path):
     process = started(tmp_path / "run", "--jobs", "2")
     workers = begun(process, tmp_path / "run")
