@@ -13,7 +13,7 @@ import threading
 import warnings
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 from cai_eval.errors import UserError
 from cai_eval.study.graph import Node
-from cai_eval.study.making import NotMade
 from cai_eval.study.plan import Cell
 from cai_eval.study.run import Listener, Runner
 from cai_eval.study.session import Order, Session, open_models, prepare
@@ -91,8 +90,12 @@ class SideBySide:
                 nodes[node.hash] = node
         for name, node in nodes.items():
             if len(rungs[name]) > 1:
-                with suppress(NotMade):  # its cells will say so
+                try:
                     self.runner.maker.artefact(node)
+                except UserError:
+                    raise
+                except Exception:  # its cells will say so
+                    continue
 
     def _start(self, rung: str, cells: Sequence[str], threads: int) -> tuple[Connection, SpawnProcess]:
         context = get_context("spawn")  # torch's threads do not survive a fork

@@ -121,10 +121,18 @@ def test_a_process_that_dies_is_told_of(tmp_path):
         side_by_side(tmp_path, Order(Deadly())).work([cell("24k")])
 
 
-def test_what_rungs_share_is_made_before_them(tmp_path):
-    made = []
+class Made(list):
+    """Keeps what it was asked for, and makes none of it."""
+
+    def append(self, node):
+        super().append(node)
+        raise ZeroDivisionError
+
+
+def test_what_rungs_share_is_made_before_them_and_may_fail(tmp_path):
+    made = Made()
     order = Order("no-such-suite")
-    with pytest.raises(UserError):
+    with pytest.raises(UserError, match="no-such-suite"):
         side_by_side(tmp_path, order, made).work([cell("24k", "own", "shared"), cell("98k", "shared", "other")])
     assert [node.hash for node in made] == ["shared"]
 
