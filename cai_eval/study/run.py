@@ -72,8 +72,8 @@ Work = Callable[[Sequence[Cell]], Mapping[str, str]]  #: computes cells and give
 def run_plan(plan: Plan, directory: RunDirectory, work: Work, about: Mapping[str, Any]) -> Outcome:
     """Make every artefact and cell of the plan that is not there yet.
 
-    work: `Runner.work`, or `parallel.side_by_side`. about: goes into run.json beside the plan (environment, settings).
-    Raises UserError for what only the user can mend (a full disk), KeyboardInterrupt on Ctrl-C; both resumable.
+    work: `Runner.work`, or `parallel.SideBySide.work`. about: goes into run.json beside the plan (environment,
+    settings). Raises UserError for what only the user can mend (a full disk), KeyboardInterrupt on Ctrl-C; both resumable.
     """
     with directory.lock():
         directory.write_manifest({**about, **manifest(plan)})
