@@ -73,7 +73,8 @@ def run_plan(plan: Plan, directory: RunDirectory, work: Work, about: Mapping[str
     """Make every artefact and cell of the plan that is not there yet.
 
     work: `Runner.work`, or `parallel.SideBySide.work`. about: goes into run.json beside the plan (environment,
-    settings). Raises UserError for what only the user can mend (a full disk), KeyboardInterrupt on Ctrl-C; both resumable.
+    settings). Raises UserError for what only the user can mend (a full disk), KeyboardInterrupt on Ctrl-C; both
+    resumable.
     """
     with directory.lock():
         directory.write_manifest({**about, **manifest(plan)})
