@@ -64,7 +64,7 @@ def run(
 
     from cai_eval.provenance import environment
     from cai_eval.study.analysis import outcome_json
-    from cai_eval.study.parallel import SideBySide, usual_jobs
+    from cai_eval.study.parallel import SideBySide, jobs_for
     from cai_eval.study.report import draw_report
     from cai_eval.study.rescore import rescore_plan
     from cai_eval.study.run import Runner, run_plan
@@ -86,7 +86,7 @@ def run(
             outcome = rescore_plan(session.plan, directory, session.source, listener)
         else:
             runner = Runner(directory, models, session.source, listener)
-            jobs = jobs or usual_jobs(session)
+            jobs = jobs_for(session, jobs)
             work = SideBySide(order, runner, jobs).work if jobs > 1 else runner.work
             outcome = run_plan(session.plan, directory, work, about)
     display.failures(outcome)

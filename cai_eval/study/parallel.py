@@ -36,16 +36,23 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def usual_jobs(session: Session) -> int:
-    """How many rungs at once: the small models of a laboratory share a CPU, others have the machine to themselves."""
-    if not session.laboratory or session.device != "cpu" or "WORLD_SIZE" in os.environ:
-        return 1
-    return min(cores(), len(session.plan.bases))
+def jobs_for(session: Session, asked: int | None) -> int:
+    """How many rungs at once, at most all that the plan has, whatever of it is done.
+
+    Unless the user asks for a number: the small models of a laboratory share a CPU, others have the machine to
+    themselves.
+    """
+    alone = not session.laboratory or session.device != "cpu" or "WORLD_SIZE" in os.environ
+    return min(asked or (1 if alone else cores()), len(session.plan.bases))
 
 
 @dataclass(frozen=True)
 class SideBySide:
-    """Computes cells with `jobs` rungs at once, the largest first. runner: of this process, for what rungs share."""
+    """Computes cells with `jobs` rungs at once, the largest first. runner: of this process, for what rungs share.
+
+    A rung has its part of the cores, also where it is the last: sums are rounded by how many threads share them, and a
+    run that goes on with few rungs is to end as an undisturbed one does.
+    """
 
     order: Order
     runner: Runner
@@ -57,23 +64,24 @@ class SideBySide:
         """
         self._make_what_rungs_share(cells)
         waiting = list(dict.fromkeys(cell.rung for cell in sorted(cells, key=lambda cell: cell.parameters)))
-        jobs = min(self.jobs, len(waiting))
         known = {cell.hash: cell for cell in cells}, {n.hash: n for cell in cells for n in cell.node.walk()}
         failures: dict[str, str] = {}
         running: dict[Connection, SpawnProcess] = {}
         try:
             while waiting or running:
-                while waiting and len(running) < jobs:
+                while waiting and len(running) < self.jobs:
                     rung = waiting.pop()
                     mine = [cell.hash for cell in cells if cell.rung == rung]
-                    started, process = self._start(rung, mine, cores() // jobs)
+                    started, process = self._start(rung, mine, cores() // self.jobs)
                     running[started] = process
                 spoken = wait(list(running))
                 for pipe in [one for one in running if one in spoken]:
                     try:
-                        failures |= self._heard(pipe.recv(), *known)
-                    except EOFError:
+                        said = pipe.recv()
+                    except (EOFError, OSError):  # at the end of a message, or in the midst of one
                         _joined(running.pop(pipe))
+                    else:
+                        failures |= self._heard(said, *known)
         finally:
             for process in running.values():
                 process.kill()

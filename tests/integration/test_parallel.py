@@ -2,9 +2,11 @@
 
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
+from multiprocessing import Pipe
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,7 +14,7 @@ import pandas as pd
 import pytest
 
 from cai_eval.errors import UserError
-from cai_eval.study.parallel import SideBySide, usual_jobs
+from cai_eval.study.parallel import SideBySide, jobs_for
 from cai_eval.study.run import Listener
 from cai_eval.study.session import Order
 from cai_eval.study.store import RunDirectory
@@ -121,6 +123,35 @@ def test_a_process_that_dies_is_told_of(tmp_path):
         side_by_side(tmp_path, Order(Deadly())).work([cell("24k")])
 
 
+def ends(monkeypatch, exitcode, said=b""):
+    """Processes that end at once, with this behind them in the pipe; the threads that each was given."""
+    threads = []
+
+    def start(self, rung, cells, count):
+        ours, theirs = Pipe(duplex=False)
+        os.write(theirs.fileno(), said)
+        theirs.close()
+        threads.append(count)
+        return ours, SimpleNamespace(name=rung, exitcode=exitcode, join=lambda: None)
+
+    monkeypatch.setattr(SideBySide, "_start", start)
+    return threads
+
+
+def test_a_process_that_dies_in_the_midst_of_a_message_is_told_of(tmp_path, monkeypatch):
+    ends(monkeypatch, -9, struct.pack("!i", 100) + b"half")
+    with pytest.raises(UserError, match="the process of 24k ended with -9"):
+        side_by_side(tmp_path, Order("s")).work([cell("24k")])
+
+
+def test_a_run_that_goes_on_gives_a_rung_the_threads_of_an_undisturbed_one(tmp_path, monkeypatch):
+    monkeypatch.setattr("cai_eval.study.parallel.cores", lambda: 4)
+    threads = ends(monkeypatch, 0)
+    side_by_side(tmp_path / "whole", Order("s")).work([cell("24k"), cell("98k"), cell("330k")])
+    side_by_side(tmp_path / "resumed", Order("s")).work([cell("24k")])
+    assert threads == [2, 2, 2, 2]
+
+
 class Made(list):
     """Keeps what it was asked for, and makes none of it."""
 
@@ -144,6 +175,7 @@ def test_only_small_models_share_a_machine_unasked(laboratory, device, several, 
     monkeypatch.setattr("cai_eval.study.parallel.cores", lambda: 4)
     plan = SimpleNamespace(bases=[None] * 3)
     session = SimpleNamespace(laboratory=laboratory, device=device, plan=plan)
-    assert usual_jobs(session) == (3 if several else 1)
+    assert jobs_for(session, None) == (3 if several else 1)
+    assert [jobs_for(session, asked) for asked in (1, 2, 8)] == [1, 2, 3]
     monkeypatch.setenv("WORLD_SIZE", "2")
-    assert usual_jobs(session) == 1
+    assert jobs_for(session, None) == 1
