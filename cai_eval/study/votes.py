@@ -28,6 +28,7 @@ from cai_eval.study.store import disk_errors, publish_json, read_json
 COLUMNS = ("id", "prompt", "A", "B", "vote")
 WORTH: Mapping[str, float] = {"a": 1.0, "b": 0.0, "tie": 0.5}  #: a vote → the share of the first answer
 FOLDER = "votes"
+FORMULA = ("=", "+", "-", "@")  #: what begins one in a spreadsheet
 TRIES = 20  #: draws for each comparison that is wanted, for some have come before
 
 
@@ -106,7 +107,7 @@ def draw(
         first, second = rng.sample(list(said), 2)
         prompt = said[first][item][0]
         a, b = (rng.choice(said[author][item][1]) for author in (first, second))
-        pair = Blind(f"{len(drawn):04d}", item, prompt, a, b, first, second, 0.5 if a == b else None)
+        pair = Blind(f"v{len(drawn):04d}", item, prompt, a, b, first, second, 0.5 if a == b else None)
         drawn.setdefault((item, frozenset({(first, a), (second, b)})), pair)
         if len(drawn) == count:
             break
@@ -127,8 +128,14 @@ def sheet(pairs: Sequence[Blind]) -> str:
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer)
     writer.writerow(COLUMNS)
-    writer.writerows([pair.id, pair.prompt, pair.a, pair.b, ""] for pair in pairs if pair.share is None)
+    shown = [pair for pair in pairs if pair.share is None]
+    writer.writerows([pair.id, *map(_inert, (pair.prompt, pair.a, pair.b)), ""] for pair in shown)
     return buffer.getvalue()
+
+
+def _inert(text: str) -> str:
+    """The text as a spreadsheet shows it: what looks like a formula would be computed, and another text be judged."""
+    return f"'{text}" if text.startswith(FORMULA) else text
 
 
 def page(pairs: Sequence[Blind]) -> str:
@@ -175,7 +182,7 @@ def read_votes(votes: Path, key: Path) -> list[tuple[Blind, float]]:
     pairs = {pair.id: pair for pair in listed}
     found = [(pair, pair.share) for pair in pairs.values() if pair.share is not None]
     seen: Counter[str] = Counter()
-    for line, row in enumerate(_rows(votes), 2):
+    for line, row in _rows(votes):
         name, vote = (row.get("id") or "").strip(), (row.get("vote") or "").strip().lower()
         seen[name] += 1
         if name not in pairs or seen[name] > 1:
@@ -190,9 +197,13 @@ def read_votes(votes: Path, key: Path) -> list[tuple[Blind, float]]:
     return found
 
 
-def _rows(path: Path) -> Iterator[dict[str, str]]:
+def _rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows that are not blank, with the lines that they end on. Raises UserError."""
     try:
-        yield from csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""))
+        reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig"), newline=""))
+        if not {"id", "vote"} <= set(reader.fieldnames or ()):
+            raise UserError(f"{path} has no columns 'id' and 'vote': save the sheet with commas between its columns.")
+        yield from ((reader.line_num, row) for row in reader if any(row.values()))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} cannot be read ({error}): give the CSV file with the votes.") from error
 

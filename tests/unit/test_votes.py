@@ -108,6 +108,16 @@ def test_ties_and_blanks():
     assert votes.page([pair, same]).count("<fieldset") == 1
 
 
+def test_a_spreadsheet_neither_computes_an_answer_nor_loses_an_id(results, tmp_path):
+    """It takes what begins with a sign for a formula and 0007 for 7, and adds a mark, line ends and empty rows."""
+    assert not any(pair.id.isdecimal() for pair in votes.draw(results, "answers", ["sl-cai", "rl-cai"], 9, seed=0))
+    (row,) = csv.DictReader(io.StringIO(votes.sheet([told(prompt="-1?", a="=1+1", b="1 = 1")])))
+    assert [row[name] for name in ("prompt", "A", "B")] == ["'-1?", "'=1+1", "1 = 1"]
+    votes.write_key(tmp_path / "k.json", [told()])
+    (tmp_path / "v.csv").write_bytes("\ufeffid,prompt,vote\r\n0,'-1?,b\r\n,,\r\n".encode())
+    assert [share for _, share in votes.read_votes(tmp_path / "v.csv", tmp_path / "k.json")] == [0.0]
+
+
 def test_a_page_shows_answers_as_text_alone():
     page = votes.page([told(prompt="<b>p</b>", a="<script>x</script>")])
     assert "<script>x" not in page
@@ -115,17 +125,21 @@ def test_a_page_shows_answers_as_text_alone():
 
 
 @pytest.mark.parametrize(
-    ("rows", "complaint"),
+    ("sheet", "complaint"),
     [
-        ("0,A\n0,B\n", "line 3.*twice"),
-        ("7,A\n", "line 2.*is not in"),
-        ("0,C\n", "line 2.*no vote"),
-        ("0,\n", "holds no vote"),
+        ("id,vote\n0,A\n0,B\n", "line 3.*twice"),
+        ('id,A,vote\n0,"one\ntwo",A\n\n0,x,B\n', "line 5.*twice"),
+        ("id,vote\n7,A\n", "line 2.*is not in"),
+        ("id,vote\n,A\n", "line 2: '' is not in"),
+        ("id,vote\n0,C\n", "line 2.*no vote"),
+        ("id,vote\n0,\n", "holds no vote"),
+        ("id;vote\n0;A\n", "no columns 'id' and 'vote'"),
+        ("", "no columns 'id' and 'vote'"),
     ],
 )
-def test_a_wrong_sheet_is_refused_with_its_line(tmp_path, rows, complaint):
+def test_a_wrong_sheet_is_refused_with_its_line(tmp_path, sheet, complaint):
     votes.write_key(tmp_path / "k.json", [told()])
-    (tmp_path / "v.csv").write_text("id,vote\n" + rows)
+    (tmp_path / "v.csv").write_text(sheet)
     with pytest.raises(UserError, match=complaint):
         votes.read_votes(tmp_path / "v.csv", tmp_path / "k.json")
 
