@@ -10,18 +10,16 @@ import pandas as pd
 from cai_eval.contracts import Metric, Results
 from cai_eval.pages import scores
 
-HARM = re.compile(r"(harm|evasive|garbled) (\d+)")
+HARM = re.compile(r"harm (\d+)")  #: after so many revisions
 
 
-def rounds(results: Results, benchmarks: Sequence[str], quantity: str = "harm") -> pd.DataFrame:
+def rounds(results: Results, benchmarks: Sequence[str]) -> pd.DataFrame:
     """One row for each benchmark, policy and number of revisions: rows of `scores.scores`, and `round`."""
     found = []
     for benchmark in benchmarks:
         for metric in results.metrics.get(benchmark, ()):
-            name = HARM.fullmatch(metric.name)
-            if name and name[1] == quantity:
-                frame = scores.scores(results, benchmark, metric)
-                found.append(frame.assign(round=int(name[2])))
+            if name := HARM.fullmatch(metric.name):
+                found.append(scores.scores(results, benchmark, metric).assign(round=int(name[1])))
     return pd.concat(found, ignore_index=True) if found else pd.DataFrame(columns=[*scores.SCORE_COLUMNS, "round"])
 
 

@@ -9,13 +9,9 @@ import re
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cai_eval.caches import cache_directory
 from cai_eval.models.files import ModelFiles, model_files, read_json, tensors
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 IGNORED = {  #: keys that say where a file came from, not what it means
     "_name_or_path",
@@ -42,16 +38,6 @@ def fingerprint(model: str) -> str:
         if _settled(files):
             _write(note, known)
     return known
-
-
-def fingerprint_module(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> str:
-    """The fingerprint that `save_pretrained` of both would give a directory."""
-    from cai_eval.models.loading import quiet
-
-    with tempfile.TemporaryDirectory() as directory, quiet():
-        model.save_pretrained(directory)
-        tokenizer.save_pretrained(directory)
-        return _contents(model_files(directory))
 
 
 def _contents(files: ModelFiles) -> str:

@@ -28,6 +28,7 @@ from cai_eval.statistics.intervals import LEVEL, quantile
 POINTS = 400 / np.log(10)  #: Elo points in a nat
 PRIOR = 0.5  #: wins added to each side of a pair that met
 RESAMPLES = 1000
+_TIE = 1e-9  #: between utilities that differ by rounding alone
 _STEP, _ROUNDS = 2.0, 100  #: nats that Newton's method may move at a time, and how often at most
 
 
@@ -135,11 +136,11 @@ def bradley_terry(wins: ArrayLike) -> Array:
     return np.asarray(strengths - strengths.mean(axis=-1, keepdims=True))
 
 
-def preferred(utilities: ArrayLike, tie: float = 1e-9) -> Array:
+def preferred(utilities: ArrayLike) -> Array:
     """(prompts, policies, policies) shares of results from what a judge thinks of each answer.
 
     utilities: (prompts, policies, samples), higher is better; every answer of i meets every answer of j. Differences of
-    at most `tie` are ties. NaN: no answer of that policy to that prompt could be judged.
+    rounding alone are ties. NaN: no answer of that policy to that prompt could be judged.
     """
     values = np.asarray(utilities, dtype=float)
     if values.ndim != 3:
@@ -147,7 +148,8 @@ def preferred(utilities: ArrayLike, tie: float = 1e-9) -> Array:
     shares = np.empty((len(values), values.shape[1], values.shape[1]))
     for prompt, row in enumerate(values):  # one prompt at a time: samples² numbers a pair are many
         gap = row[:, None, :, None] - row[None, :, None, :]
-        shares[prompt] = ((gap > tie) + 0.5 * (np.abs(gap) <= tie) + np.where(np.isnan(gap), np.nan, 0)).mean((2, 3))
+        unjudged = np.where(np.isnan(gap), np.nan, 0)
+        shares[prompt] = ((gap > _TIE) + 0.5 * (np.abs(gap) <= _TIE) + unjudged).mean((2, 3))
     return shares
 
 
@@ -158,11 +160,6 @@ def joined(shares: ArrayLike) -> bool:
     for _ in groups:
         groups = np.minimum(groups, np.where(met, groups[None, :], len(met)).min(axis=1))
     return not np.ptp(groups)
-
-
-def chance_of_win(difference: float) -> float:
-    """How often a policy that stands `difference` points above another is preferred to it."""
-    return float(special.expit(difference / POINTS))
 
 
 def _by_cluster(values: Array, codes: NDArray[np.intp]) -> Array:

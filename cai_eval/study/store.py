@@ -231,7 +231,7 @@ class CellDirectory:
             for text, row, detail in zip(texts, values, details, strict=True)
         ]
 
-    def frame(self, columns: Sequence[str] | None = None) -> Any:
+    def frame(self) -> Any:
         """The records as a pandas frame with one `score.<metric>` column a metric."""
         import pandas as pd
 
@@ -239,7 +239,7 @@ class CellDirectory:
         try:
             if _sha256(path) != (self.summary() or {}).get("sha256"):
                 raise ValueError("it has changed since it was written")
-            return pd.read_parquet(path, columns=columns)
+            return pd.read_parquet(path)
         except Exception as error:
             raise UserError(
                 f"{str(path)!r} cannot be used ({error}): delete the folder {self.path.name} and run the same command "

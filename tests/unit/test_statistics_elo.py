@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cai_eval.statistics.elo import POINTS, bradley_terry, chance_of_win, elo, preferred
+from cai_eval.statistics.elo import POINTS, bradley_terry, elo, preferred
 
 NAMES = ("a", "b", "c", "d")
 PLANTED = np.array([0.0, 60.0, 150.0, 300.0])
@@ -24,7 +24,7 @@ def played(rng, prompts, planted=PLANTED, ties=0.0, per_cluster=1):
 
 
 def test_a_hundred_points_are_64_per_cent():
-    assert chance_of_win(100) == pytest.approx(0.64, abs=0.001)
+    assert 1 / (1 + np.exp(-100 / POINTS)) == pytest.approx(0.64, abs=0.001)
     assert pytest.approx(174, abs=0.5) == POINTS
 
 

@@ -26,7 +26,6 @@ UNITS = {"likelihood_difference": "nats", "bits_per_byte": "bits"} | dict.fromke
 )
 POINTS = frozenset({"bleu", "chrf", "ter", "rouge1", "rouge2", "rougeL", "rougeLsum"})  #: from 0 to 100
 LOWER_IS_BETTER = frozenset({*PERPLEXITIES, *UNITS, "pct_stereotype", "brier_score", "ter"})
-SHARES = ("acc", "exact_match", "em")  #: of right items
 WHOLE = 1e-3  #: how near to a whole number a count must come out
 SAMPLES = re.compile(r"samples_(?P<task>.+)_(?P<date>\d{4}-\d{2}-\d{2}T.+)\.jsonl")
 
