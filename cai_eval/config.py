@@ -81,6 +81,8 @@ def _lines(node: yaml.Node, location: Location, path: Path) -> Iterator[tuple[Lo
     if isinstance(node, yaml.MappingNode):
         seen: dict[str, int] = {}
         for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                continue  # `{{name}}`, say; what makes data of the nodes refuses it
             line = key.start_mark.line + 1
             if key.value in seen:
                 raise UserError(f"{path}:{line}: {key.value!r} stands on line {seen[key.value]} already.")

@@ -35,7 +35,7 @@ class PublishedSource:
 
     def __init__(self, folder: Path | None = None) -> None:
         if folder is not None and not folder.is_dir():
-            raise UserError(f"data folder {str(folder)!r} does not exist: give --data an existing folder.")
+            raise UserError(f"data folder {str(folder)!r} does not exist: give one that does.")
         self.folder = folder
 
     def rows(self, data: Published) -> list[Row]:

@@ -32,7 +32,7 @@ def command(config: tuple[str, ...], inputs: tuple[str, ...], device: str | None
     """Run one TRAINER alone and say where its model lies. The same command again goes on where a stopped one was."""
     from cai_eval.cli.display import Display
     from cai_eval.contracts import DatasetSpec
-    from cai_eval.study.store import RunDirectory
+    from cai_eval.study.store import RunDirectory, disk_errors
     from cai_eval.study.train import Order, make, prepare
     from cai_eval.study.workshop import Models
 
@@ -40,7 +40,8 @@ def command(config: tuple[str, ...], inputs: tuple[str, ...], device: str | None
     models = Models(device, seed=asked["seed"])
     with redirect_stdout(sys.stderr), Display().status("planning") as status:
         node, source = prepare(Order(config=settings, inputs=_pairs("--input", inputs), **asked), models, status)
-        out.mkdir(parents=True, exist_ok=True)
+        with disk_errors(out):
+            out.mkdir(parents=True, exist_ok=True)
         directory = RunDirectory(out)
         with directory.lock():
             made = make(node, directory, models, source, _telling(status))

@@ -248,7 +248,8 @@ class Graph:
                 references[slot] = reference
             elif not need.optional:
                 raise UserError(
-                    f"intervention {intervention!r} needs input {slot!r}: name it under 'inputs' in the suite."
+                    f"intervention {intervention!r} needs input {slot!r}: name it under 'inputs' in the suite, or by "
+                    f"--input {slot}=WHAT."
                 )
         return references
 

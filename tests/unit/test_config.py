@@ -70,6 +70,7 @@ def test_a_right_file_becomes_the_model(tmp_path):
         ("name: a\nname: b\n", "suite.yaml:2: 'name' stands on line 1 already."),
         ("name: a\n  parts: [\n", "suite.yaml:2: not valid YAML"),
         ("name: a\nparts: {x: {trainer: !!python/name:os.system }}\n", "suite.yaml:2: not valid YAML"),
+        ("parts: {}\nname: {{ name }}\n", "suite.yaml:2: not valid YAML: found unhashable key."),
         ("- a\n- b\n", "suite.yaml:1: the file should hold keys and values"),
         ("", "suite.yaml:1: the file should hold keys and values"),
         ("name: \"a\x00\"\n", "suite.yaml: not valid YAML"),

@@ -123,7 +123,7 @@ def test_a_missing_file_that_the_hub_lacks_names_where_it_is_published(tmp_path)
 
 
 def test_a_folder_that_does_not_exist_is_refused(tmp_path):
-    with pytest.raises(UserError, match="--data"):
+    with pytest.raises(UserError, match=r"nowhere.* does not exist: give one that does"):
         PublishedSource(tmp_path / "nowhere")
 
 

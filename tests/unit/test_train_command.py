@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM
 
 from cai_eval import registry
 from cai_eval.cli.train import command
+from cai_eval.contracts import Input
 from cai_eval.errors import UserError
 from cai_eval.models.loading import default_device, load_model
 from cai_eval.testing import write_rows
@@ -105,6 +106,17 @@ def test_a_value_that_is_no_yaml_is_named(value: str) -> None:
     done = CliRunner().invoke(command, ["fine-tune", "--start", "x", "--set", f"steps={value}"])
     assert done.exit_code == 2
     assert f"{value!r} is no YAML" in done.output
+
+
+def test_a_place_that_cannot_be_written_to_is_named(train: Any, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"cannot write to '.*talks\.jsonl' .*: choose another --out"):
+        train("--input", "prompt=base", "--out", str(tmp_path / "talks.jsonl"))
+
+
+def test_an_input_without_a_default_must_be_named(train: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FineTune, "inputs", {**FineTune.inputs, "reward": Input("scorer", default=None)})
+    with pytest.raises(UserError, match=r"needs input 'reward': name it .* --input reward="):
+        train()
 
 
 def test_a_window_of_one_token_is_refused(train: Any) -> None:
