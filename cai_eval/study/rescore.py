@@ -9,7 +9,7 @@ from cai_eval import registry
 from cai_eval.contracts import Item, PolicySpec, Record, Source
 from cai_eval.study.judged import Judged, with_grades
 from cai_eval.study.plan import Cell, Plan
-from cai_eval.study.run import Listener, Outcome, checked, with_ideal
+from cai_eval.study.run import Listener, Outcome, called, checked, with_ideal
 from cai_eval.study.store import RunDirectory
 
 
@@ -40,7 +40,7 @@ def rescore_plan(plan: Plan, directory: RunDirectory, source: Source, listener: 
             failure = _rescore(cell, benchmark, directory, source)
             listener.finished(cell, failure)
             if failure:
-                failures[f"{cell.rung}, {cell.intervention}, {cell.benchmark}"] = failure
+                failures[called(cell)] = failure
             else:
                 judged += 1
     return Outcome(judged, len(finished) - judged - len(failures), failures)

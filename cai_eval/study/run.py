@@ -145,8 +145,7 @@ class Runner:
             raise
         except Exception as error:
             failure = str(error) if isinstance(error, (CellError, NotMade)) else f"{type(error).__name__}: {error}"
-            seed = f", seed {cell.run}" if cell.run else ""
-            self._failures[f"{cell.rung}, {cell.intervention}, {cell.benchmark}{seed}"] = failure
+            self._failures[called(cell)] = failure
             store.fail({**summary, "failure": failure, "traceback": traceback.format_exc()})
             self.listener.finished(cell, failure)
         else:
@@ -222,6 +221,12 @@ def checked(record: Record) -> Record:
 def with_ideal(record: Record, ideal: float | None) -> Record:
     """The record with the ideal observer's score beside its own, where there are both."""
     return record if ideal is None or record.error else replace(record, scores={**record.scores, IDEAL: ideal})
+
+
+def called(cell: Cell) -> str:
+    """How failures name a cell."""
+    seed = f", seed {cell.run}" if cell.run else ""
+    return f"{cell.rung}, {cell.intervention}, {cell.benchmark}{seed}"
 
 
 def place(cell: Cell) -> dict[str, Any]:

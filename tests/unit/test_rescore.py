@@ -97,6 +97,16 @@ def test_good_records_are_not_given_up_for_errors_alone(run, monkeypatch):
     assert records(plan, directory) == before
 
 
+def test_training_seeds_fail_apart(run, monkeypatch):
+    plan, directory, source = run
+    first, second = plan.cells
+    seeds = replace(plan, cells=(first, replace(second, intervention=first.intervention, run=1)))
+    judge_by(monkeypatch, lambda record: replace(record, scores={}, error="no sandbox"))
+    outcome = rescore_plan(seeds, directory, source, Listener())
+    assert set(outcome.failures) == {"tiny, none, lambada", "tiny, none, lambada, seed 1"}
+    assert outcome.reused == 0
+
+
 def test_unfinished_cells_are_left_alone(run, monkeypatch):
     plan, directory, source = run
     (directory.path / "cells" / plan.cells[0].hash / "cell.json").unlink()
