@@ -87,6 +87,14 @@ class Suite(Part):
             for name, part in value.items()
         }
 
+    @field_validator("reports", mode="before")
+    @classmethod
+    def _bare_reports(cls, value: Any) -> Any:
+        """`scaling:` likewise."""
+        if not isinstance(value, Mapping):
+            return value
+        return {name: {} if config is None else config for name, config in value.items()}
+
     def extended(self, interventions: Iterable[str] = (), benchmarks: Iterable[str] = ()) -> Suite:
         """The suite with plug-ins added that it does not name itself (`lm-eval:hellaswag`), with their defaults.
 

@@ -27,6 +27,8 @@ interventions:
 benchmarks:
   lambada:
 quick: {lambada: 10}
+reports:
+  scaling:
 published:
   interventions:
     neutral-prefix: {config: {text: b}}
@@ -55,6 +57,7 @@ def test_without_a_scale_the_file_is_as_it_stands(suite):
     plain = load_suite(suite)
     assert plain.rungs == ["98k"]
     assert plain.quick == {"lambada": 10}
+    assert plain.reports == {"scaling": {}}
     assert plain.interventions["neutral-prefix"].seeds == 1
 
 
