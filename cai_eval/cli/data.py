@@ -47,7 +47,7 @@ def list_() -> None:
 @command.command("fetch")
 @click.argument("names", nargs=-1)
 def fetch(names: tuple[str, ...]) -> None:
-    """Bring data sets from the hub into its local cache: all, or the NAMES given."""
+    """Bring data sets from the hub into its local cache. All, or the NAMES given."""
     from cai_eval import data as sources
 
     for data in _chosen(names):
@@ -58,7 +58,7 @@ def fetch(names: tuple[str, ...]) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.argument("names", nargs=-1)
 def verify(folder: Path, names: tuple[str, ...]) -> int:
-    """Check the upstream files in FOLDER against their published checksums. Exit code 1 if one is wrong."""
+    """Check the files in FOLDER against their published checksums. Exit code 1 if one is wrong."""
     from cai_eval import data as sources
     from cai_eval.errors import UserError
 

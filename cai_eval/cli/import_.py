@@ -43,7 +43,9 @@ def command() -> None:
 @click.option("--tasks", type=Names(), default=(), help="Only these; patterns such as hendrycksTest-* are taken.")
 @click.option("--size", "sizes", type=Size(), multiple=True, help="Of a model that no built-in ladder knows.")
 def lm_eval(files: tuple[Path, ...], out: Path, tasks: tuple[str, ...], sizes: tuple[tuple[str, int], ...]) -> None:
-    """Results files of lm-eval, 0.4 or older, with their sample files where items were kept; or folders of both."""
+    """Make a run of lm-eval's results. FILES are its results files (0.4 or older) with the sample files beside them,
+    where items were kept, or folders of both.
+    """
     from cai_eval.study.importing import import_lm_eval
     from cai_eval.study.report import draw_report
 

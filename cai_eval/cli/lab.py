@@ -75,7 +75,7 @@ def build(
 @command.command("publish")
 @click.argument("built", type=click.Path(path_type=Path, exists=True, file_okay=False))
 def publish(built: Path) -> None:
-    """Make the models in BUILT, a directory that `lab build` filled, those that ship; for maintainers."""
+    """Ship other models; for maintainers. BUILT is a directory that `lab build` filled."""
     from cai_eval.lab.shipped import SHELF, publish
 
     publish(built)
@@ -113,9 +113,12 @@ def verify(checksums: bool) -> int:
 @click.option("--count", type=click.IntRange(min=1), default=1, show_default=True, help="Documents of each kind.")
 @click.option("--correlation", type=click.FloatRange(0, 1), help="Of the speakers' traits: 0 is the null world.")
 def show(what: str, names: tuple[str, ...], count: int, correlation: float | None) -> None:
-    """Samples of every kind of document, the facts with their planted frequencies, or the splits."""
+    """Show the world. Samples of every kind of document, facts with their planted frequencies, or the splits."""
+    from cai_eval.errors import UserError
     from cai_eval.lab.world import make_world
 
+    if names and what != "documents":
+        raise UserError("--kind goes with documents: `cai-eval lab show --kind NAME`.")
     world = make_world(world_options(correlation, ()))
     if what == "documents":
         show_documents(world, names, count)
@@ -170,7 +173,7 @@ def show_splits(world: World) -> None:
 def report(
     runs: tuple[Path, ...], null_world: Path | None, without_drafts: Path | None, out: Path, device: str | None
 ) -> None:
-    """Measure what the ladder should show and write the page that says how far it does.
+    """Measure what the ladder should show. Writes the page that says how far it does.
 
     Without --run, first runs the suites alignment-tax and controls, and distils the prompt, all on every item and
     every initialisation.

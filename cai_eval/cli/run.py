@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command("run")
-@click.option("--suite", default="alignment-tax", show_default=True, help="A suite's name, or a YAML file of your own.")
+@click.option("--suite", default="alignment-tax", show_default=True, help="A name (`cai-eval list`) or a YAML file.")
 @order_options
 @click.option("--out", type=click.Path(path_type=Path), help="The run directory; under runs/ by default.")
 @click.option(

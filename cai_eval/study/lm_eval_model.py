@@ -1,9 +1,10 @@
 """lm-evaluation-harness with our policies: `--model cai-eval`.
 
 lm-eval 0.4 finds models in a table of its own and has no entry point for others: ours must be entered before it runs.
-Importing this module does that, and `main` then hands over to lm-eval's own command line with all its options:
+Importing this module does that, and `main`, the command `cai-lm-eval`, then hands over to lm-eval's own command line
+with all its options:
 
-    python -m cai_eval.study.lm_eval_model run --model cai-eval \\
+    cai-lm-eval run --model cai-eval \\
         --model_args pretrained=EleutherAI/pythia-70m,intervention=hhh-prompt,conversations=2 --tasks lambada_openai
 """
 
