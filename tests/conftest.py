@@ -4,9 +4,12 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # several processes of tests share few cores
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])  # nor do they hurry
+settings.load_profile("busy")
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,19 @@
-"""What docs/plugins.md shows is what the tests run."""
+"""What the documentation names is there, and what docs/plugins.md shows is what the tests run."""
 
 import re
+from importlib import import_module
+from itertools import pairwise
 from pathlib import Path
 
+import click
 import pytest
 
+from cai_eval.cli import cli
+from cai_eval.study.suite import load_suite
+
 ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+EACH_PAGE = pytest.mark.parametrize("page", PAGES, ids=[page.stem for page in PAGES])
 EXCERPT = re.compile(r"<!-- excerpt: (\S+) -->\n```\w+\n(.*?)\n```", re.DOTALL)
 PAGE = (ROOT / "docs" / "plugins.md").read_text(encoding="utf-8")
 EXCERPTS = EXCERPT.findall(PAGE)
@@ -31,15 +39,46 @@ def test_no_listing_of_code_is_unchecked():
     assert PAGE.count("\n```python") + PAGE.count("\n```toml") + PAGE.count("\n```yaml") == len(EXCERPTS) > 12
 
 
-@pytest.mark.parametrize("target", sorted(set(re.findall(r"\]\(([^)#]+)\)", PAGE))))
-def test_links_lead_somewhere(target):
-    assert (ROOT / "docs" / target).resolve().exists()
+@EACH_PAGE
+def test_links_lead_somewhere(page):
+    for target, anchor in re.findall(r"\]\((?!http)([^)#]*)(?:#([^)]*))?\)", page.read_text(encoding="utf-8")):
+        place = (page.parent / target).resolve() if target else page
+        assert place.exists(), target
+        headings = re.findall(r"^#+ (.*)", place.read_text(encoding="utf-8"), re.MULTILINE) if anchor else []
+        assert not anchor or anchor in {re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings}
 
 
-@pytest.mark.parametrize("name", sorted(set(re.findall(r"`(cai_eval(?:\.\w+)+)(?:\([^`]*\))?`", PAGE))))
-def test_names_exist(name):
-    from importlib import import_module
+@EACH_PAGE
+def test_names_and_files_exist(page):
+    text = page.read_text(encoding="utf-8")
+    for name in set(re.findall(r"`(cai_eval(?:\.\w+)+)(?:\([^`]*\))?`", text)):
+        module, _, attribute = name.rpartition(".")
+        assert hasattr(import_module(module), attribute) or import_module(name)
+    for path in re.findall(r"`((?:cai_eval|tests|benchmarks|trainers|reports|constitutions)/[^` ]*)`", text):
+        assert (ROOT / path).exists(), path
 
-    module, _, attribute = name.rpartition(".")
-    found = import_module(module)
-    assert hasattr(found, attribute) or import_module(name)
+
+@EACH_PAGE
+def test_commands_and_their_options_exist(page):
+    """In listings and in running text, where they may be shortened."""
+    shown = re.findall(
+        r"(?:^    (?:\.venv/bin/)?|`|&& )(cai-eval [^`\n#&]*)", page.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    for line in shown:
+        command, words = called(line.split()[1:])
+        options = {name for parameter in command.params for name in (*parameter.opts, "--help", "--version")}
+        asked = [word for word in words if word.startswith("-")]
+        assert not set(asked) - options, line
+        said = dict(pairwise(words))
+        if not said.get("--suite", ".yaml").endswith(".yaml"):
+            load_suite(said["--suite"], said.get("--scale"))
+
+
+def called(words):
+    """The command that some words call, and those behind its name."""
+    command, context = cli, click.Context(cli)
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        inner = command.get_command(context, words[0])
+        assert inner, words
+        command, words = inner, words[1:]
+    return command, words
