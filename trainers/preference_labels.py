@@ -101,11 +101,11 @@ class PreferenceLabels:
         from cai_eval.training.labelling import APART, SAME, report
         from cai_eval.training.shards import make_dataset
 
-        own = [row for prompt, row in rows if (prompt.kind == HARMFUL) == (self.config.care == "harmlessness")]
+        own = [each for each in rows if (each[0].kind == HARMFUL) == (self.config.care == "harmlessness")]
         if not own:
             raise UserError(f"these prompts hold no published comparison of {self.config.care}: choose others.")
-        usable = [row for row in own if comparable(row)]
-        same = sum(row["chosen"].strip() == row["rejected"].strip() for row in own)
+        usable = [row for prompt, row in own if comparable(row, f"the comparison about {prompt.text[:60]!r}")]
+        same = sum(row["chosen"].strip() == row["rejected"].strip() for _, row in own)
         apart = len(own) - len(usable) - same
         comparisons = read_comparisons(usable, self.kind)
         Random(workshop.seed).shuffle(comparisons)

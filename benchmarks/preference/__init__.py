@@ -82,7 +82,12 @@ class Preference:
 def _items(source: Source, kind: Care) -> Iterator[Item]:
     from cai_eval.training.comparisons import comparable, read_comparisons
 
-    rows = [row for row in source.rows(SETS[kind]) if "chosen" not in row or comparable(row)]
+    data = SETS[kind]
+    rows = [
+        row
+        for number, row in enumerate(source.rows(data), 1)
+        if "chosen" not in row or comparable(row, f"row {number} of {data.name}")
+    ]
     comparisons = read_comparisons(rows, kind)
     ids = distinct(f"{kind} {each.id}" for each in comparisons)
     for name, row, each in zip(ids, rows, comparisons, strict=True):

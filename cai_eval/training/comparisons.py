@@ -57,12 +57,12 @@ def read_comparisons(rows: Iterable[JSON], kind: str = "") -> list[Comparison]:
     return read
 
 
-def comparable(row: Mapping[str, JSON]) -> bool:
+def comparable(row: Mapping[str, JSON], where: str) -> bool:
     """Whether a published row has two different answers behind a common beginning; of hh-rlhf some rows have not.
 
-    Raises UserError for a row without two transcripts.
+    Raises UserError, saying where, for a row without two transcripts.
     """
-    parted = _parted(*(_turns(row, side, "a published row") for side in ("chosen", "rejected")))
+    parted = _parted(*(_turns(row, side, where) for side in ("chosen", "rejected")))
     return parted is not None and parted[1] != parted[2]
 
 

@@ -69,9 +69,9 @@ def test_published_rows_without_a_choice_are_left_out() -> None:
     source = RowsSource({"helpful-comparisons": rows})
     (item,) = Preference(Preference.Config(sets=("helpful",))).items(source)
     assert item.data["first"] == "A clock."
-    with pytest.raises(UserError, match="'rejected' is missing"):
+    with pytest.raises(UserError, match="row 2 of helpful-comparisons: 'rejected' is missing"):
         Preference(Preference.Config(sets=("helpful",))).items(
-            RowsSource({"helpful-comparisons": [{"chosen": good["chosen"]}]})
+            RowsSource({"helpful-comparisons": [good, {"chosen": good["chosen"]}]})
         )
 
 

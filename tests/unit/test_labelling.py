@@ -284,6 +284,14 @@ def test_published_choices_are_taken_as_they_are(tmp_path):
     assert all((row["first"], row["second"], row["label"]) == ("good", "bad", 1.0) for row in labelled)
 
 
+def test_a_published_row_with_one_side_missing_is_named(tmp_path):
+    rows = [hh_rlhf.row(f"q{i}", better="good", worse="bad") for i in range(40)]
+    for row in rows[5:]:
+        del row["rejected"]
+    with pytest.raises(UserError, match=r"^the comparison about 'q\d+': 'rejected' is missing or empty"):
+        preference_labels(Workshop(tmp_path, RowsSource({"red-team-prompts": rows})))
+
+
 @pytest.mark.parametrize(("care", "verb"), [("harmlessness", "break"), ("helpfulness", "bake")])
 def test_people_are_believed_in_what_they_were_asked_alone(tmp_path, care, verb):
     workshop = Workshop(tmp_path / "made", PublishedSource(hh_rlhf.save(tmp_path / "hh-rlhf")))
