@@ -12,6 +12,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import (
     BloomConfig,
     BloomForCausalLM,
+    DogeConfig,
+    DogeForCausalLM,
     GPT2Config,
     GPT2LMHeadModel,
     GPTNeoXConfig,
@@ -136,6 +138,19 @@ def test_slices_give_the_loss_and_the_gradients_of_whole_logits(
     ("kind", "config"),
     [
         (BloomForCausalLM, BloomConfig(vocab_size=V, hidden_size=16, n_layer=1, n_head=2)),
+        (
+            DogeForCausalLM,
+            DogeConfig(
+                vocab_size=V,
+                hidden_size=16,
+                intermediate_size=24,
+                num_hidden_layers=1,
+                num_attention_heads=2,
+                is_moe=True,
+                num_experts=16,
+                num_experts_per_tok=4,
+            ),
+        ),
         (GPT2LMHeadModel, GPT2Config(vocab_size=V, n_embd=16, n_layer=1, n_head=2, n_positions=32)),
         (
             GPTNeoXForCausalLM,
@@ -162,8 +177,10 @@ def test_other_architectures_agree_too(kind: type, config: object) -> None:
     targets = TARGETS[:, 1:]
     whole = cross_entropy(model(input_ids=IDS).logits[:, :-1][targets], IDS[:, 1:][targets], reduction="sum")
     with torch.no_grad():
-        loss, _ = causal_lm(model, {"input_ids": IDS, "targets": TARGETS})
-    torch.testing.assert_close(loss, whole)
+        read, _ = causal_lm(model, {"input_ids": IDS, "targets": TARGETS})
+    torch.testing.assert_close(read, whole)
+    loss, _ = causal_lm(model, {"input_ids": IDS, "targets": TARGETS})
+    torch.testing.assert_close(gradients(model, loss), gradients(model, whole))
 
 
 def test_the_last_feed_forward_layers_see_what_predicts_targets_alone() -> None:
