@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field
 
 from cai_eval.contracts import Figure, PaperFigure, Results, Table, Trained
 from cai_eval.pages import lettering, style
+from cai_eval.training.log import read_log
 
 from .policies import PPO
 from .ratings import first_title
@@ -115,7 +116,7 @@ class Training:
             name="ppo-courses",
             title="What PPO logged",
             caption=f"{style.size_label(logged['parameters'].iloc[0])} parameters, seed 0; each point is the mean of "
-            f"{self.config.smooth} updates. One training each: no interval is known.",
+            f"{self.config.smooth} updates. One training each: no interval is known.{_collapses(results, logged)}",
             figure=figure,
             data=pd.concat(smoothed.values(), ignore_index=True),
         )
@@ -125,6 +126,15 @@ class Training:
         group = (rows["update"] - 1) // self.config.smooth
         means = rows.groupby(group).mean(numeric_only=True)
         return means.assign(intervention=rows["intervention"].iloc[0]).reset_index(drop=True)
+
+
+def _collapses(results: Results, logged: pd.DataFrame) -> str:
+    """A sentence on each policy that came to say the same to everybody."""
+    first = logged[logged["collapsed"] == 1].groupby("intervention", sort=False)["update"].min()
+    return "".join(
+        f" {first_title(results, str(name))} collapsed to a few answers for all prompts in update {update}."
+        for name, update in first.items()
+    )
 
 
 def _fits(results: Results, logged: pd.DataFrame) -> Table:
@@ -172,7 +182,7 @@ def logs(results: Results) -> pd.DataFrame:
         for update, told in enumerate(_evaluations(made), 1)
     ]
     frame = pd.DataFrame(rows)
-    return frame if frame.empty or "held_out" in frame else frame.assign(held_out=float("nan"))
+    return frame if frame.empty else frame.reindex(columns=list(dict.fromkeys((*frame, "held_out", "collapsed"))))
 
 
 def best_of(results: Results) -> pd.DataFrame:
@@ -188,8 +198,4 @@ def best_of(results: Results) -> pd.DataFrame:
 
 
 def _evaluations(made: Trained) -> Iterator[dict[str, float]]:
-    path = made.folder / "log.jsonl"
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
-        entry = json.loads(line)
-        if "evaluation" in entry:
-            yield entry["evaluation"]
+    return (entry["evaluation"] for entry in read_log(made.folder / "log.jsonl") if "evaluation" in entry)

@@ -21,11 +21,8 @@ Entry = dict[str, Any]
 
 
 class Log:
-    """`log.jsonl`. Opened at a step, it forgets what came later (at 0: all): a resumed training repeats nothing.
-
-    A step's line holds step (from 1), loss (nats a token), rate, norm (of the gradient, before clipping), count
-    (tokens or rows in the loss) and seconds (since this process began to train); an evaluation's holds step and
-    evaluation (name → value). All raise UserError where the disk refuses.
+    """JSON lines that name their step. Opened at a step, it forgets what came later (at 0: all): a resumed training
+    repeats nothing. All raise UserError where the disk refuses.
     """
 
     def __init__(self, path: Path, step: int) -> None:
@@ -37,14 +34,10 @@ class Log:
             part.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
             part.replace(path)
             self._file: IO[str] = path.open("a", encoding="utf-8")
-        self._events = _event_writer(path.with_name("tensorboard"), step)
 
     def write(self, step: int, **values: JSON) -> None:
         with self._writing():
             self._file.write(json.dumps({"step": step, **values}) + "\n")
-        if self._events:
-            for name, value in _numbers(values):
-                self._events.add_scalar(name, value, step)
 
     def sync(self) -> None:
         """What was written is on the disk afterwards."""
@@ -55,11 +48,33 @@ class Log:
     def close(self) -> None:
         with self._writing():
             self._file.close()
-        if self._events:
-            self._events.close()
 
     def _writing(self) -> AbstractContextManager[None]:
         return writing(self._path.name, self._path.parent)
+
+
+class TrainingLog(Log):
+    """`log.jsonl`, and TensorBoard's events of the same.
+
+    A step's line holds step (from 1), loss (nats a token), rate, norm (of the gradient, before clipping), count
+    (tokens or rows in the loss) and seconds (since this process began to train); an evaluation's holds step and
+    evaluation (name → value).
+    """
+
+    def __init__(self, path: Path, step: int) -> None:
+        super().__init__(path, step)
+        self._events = _event_writer(path.with_name("tensorboard"), step)
+
+    def write(self, step: int, **values: JSON) -> None:
+        super().write(step, **values)
+        if self._events:
+            for name, value in _numbers(values):
+                self._events.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        super().close()
+        if self._events:
+            self._events.close()
 
 
 def _event_writer(folder: Path, step: int) -> Any:

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from cai_eval.errors import UserError
 
 from .checkpoints import Checkpoints
-from .log import Log, read_log
+from .log import TrainingLog, read_log
 from .optimisation import Optimisation, make_optimizers
 from .ranks import Ranks
 
@@ -95,7 +95,7 @@ def train(
         before, guard = state["before"], _Guard(patience, state["first"])
         _restore(parameters, optimizers, state)
     path = directory / "log.jsonl"
-    log = Log(path, start) if ranks.main else None
+    log = TrainingLog(path, start) if ranks.main else None
     ranks.wait()  # until all have read the checkpoint, and the log ends where it does
 
     def diverged(step: int) -> UserError:

@@ -167,6 +167,7 @@ def test_a_known_reward_is_learnt_and_a_collapse_told_once(start: PolicySpec, tm
     assert found[-1]["kl"] > 1
     assert found[0]["distinct"] > 0.9
     assert found[-1]["distinct"] <= 0.1
+    assert (found[0]["collapsed"], found[-1]["collapsed"]) == (0, 1)
 
 
 def test_values_are_learnt(start: PolicySpec) -> None:
@@ -293,6 +294,34 @@ def test_returns_and_penalties_stand_where_they_belong(start: PolicySpec) -> Non
     assert told.scores.tolist() == [3.0] * 16
     assert advantages.mean().item() == pytest.approx(0, abs=1e-6)
     assert advantages.var(correction=0).item() == pytest.approx(1, abs=1e-3)
+
+
+def test_what_is_logged_is_what_the_answers_say(start: PolicySpec) -> None:
+    """The KL by the estimator that is never negative; of clipping, tokens that lose their gradient."""
+    updates = updates_of(start, batch=16, minibatches=1, clip=0.01)
+    noise = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for parameter in updates.reference.parameters():
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=noise))
+        batches = updates.batches(0)
+        for parameter in updates.actor.model.parameters():
+            parameter.mul_(1.02)
+        for batch in batches:
+            updates.objective(updates.actor, batch)
+    told, logged = updates.experience, updates.evaluate(updates.actor, 1)
+    lengths = [answer.length for answer in told.answers]
+    ratios = [row[:length] for row, length in zip(told.log_ratio, lengths, strict=True)]
+    assert logged["kl"] == pytest.approx(np.mean([(torch.exp(-each) - 1 + each).sum().item() for each in ratios]))
+    assert logged["kl"] != pytest.approx(np.mean([each.sum().item() for each in ratios]), rel=0.01)
+    drawn = [row[:length] for row, length in zip(told.logprobs, lengths, strict=True)]
+    assert logged["entropy"] == pytest.approx(-torch.cat(drawn).mean().item())
+    assert logged["length"] == np.mean(lengths)
+    assert logged["cut"] == np.mean([answer.finish == "length" for answer in told.answers])
+    moved = torch.cat([(read(updates.actor.model, batch)[0] - batch["logprobs"]).exp() for batch in batches])
+    gains = torch.cat([batch["advantages"] for batch in batches])
+    lost = torch.where(gains > 0, moved > 1.01, (gains < 0) & (moved < 0.99))
+    assert logged["clipped"] == pytest.approx(lost.double().mean().item())
+    assert 0 < logged["clipped"] < 1
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -473,6 +502,16 @@ def test_all_that_a_reader_needs_is_kept(start: PolicySpec, tmp_path: Path) -> N
     assert best["n"] == [1, 4, 16]
     assert best["reward"] == sorted(best["reward"])
     assert not np.isnan(best["held_out"]).any()
+
+
+def test_samples_leave_the_events_of_the_training_alone(
+    start: PolicySpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorBoard hides all from the step on at which a new writer begins, and samples have another count."""
+    begun: list[int] = []
+    monkeypatch.setattr("cai_eval.training.log._event_writer", lambda folder, step: begun.append(step))
+    improve(start, tmp_path, updates=2)
+    assert begun == [0]
 
 
 def test_snapshots_are_policies_of_their_updates(start: PolicySpec, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Reports of constitutional AI on a made-up study whose truth is known."""
 
+import json
 from dataclasses import replace
 
 import judged_study
@@ -161,6 +162,17 @@ def test_reward_stands_beside_the_best_of_many_answers(results):
     assert best[best["intervention"] == "rl-cai"]["reward"].tolist() == [0.0, 0.5]
     assert best["sqrt_kl"].tolist()[:2] == [0.0, 0.5]
     assert "Dots" in figure.caption
+
+
+def test_a_collapse_is_told_beside_what_was_logged(tmp_path):
+    results = judged_study.study(tmp_path)
+    log = next(m.folder for m in results.trained if m.intervention == "hh-rlhf" and m.rung == "large") / "log.jsonl"
+    entries = [json.loads(line) for line in log.read_text().splitlines()]
+    for update, entry in enumerate(entries, 1):
+        entry["evaluation"]["collapsed"] = float(update in (7, 9))
+    log.write_text("".join(json.dumps(entry) + "\n" for entry in entries) + '{"step": 80, "eval')
+    figure = next(part for part in Training(Training.Config()).draw(results) if part.name == "ppo-courses")
+    assert figure.caption.endswith("known. HH RLHF collapsed to a few answers for all prompts in update 7.")
 
 
 def test_the_law_that_made_the_log_fits_it_best(results):

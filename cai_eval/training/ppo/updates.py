@@ -163,13 +163,15 @@ class Updates:
 
         reward, held_out: mean scores. kl: to the reference, nats an answer (k3). entropy: nats a token, by −log π of
         what was drawn. length: tokens. cut: share of answers that did not end. distinct: share of different answers.
-        coefficient: of the KL penalty. clipped: share of tokens whose ratio was clipped. value_loss: a token.
-        explained: share of the returns' variance that the values foretold.
+        collapsed: 1 where these are so few that all prompts get the same. coefficient: of the KL penalty. clipped:
+        share of tokens whose ratio was clipped. value_loss: a token. explained: share of the returns' variance that
+        the values foretold.
         """
         told, sums = self.experience, self._sums
         tokens, clipped, value_loss = Ranks().sum(sums.tokens, float(sums.clipped), float(sums.value_loss))
         kl = algorithm.sum_masked(algorithm.k3(told.log_ratio), told.mask).mean().item()
         texts = [answer.text for answer in told.answers]
+        distinct = len(set(texts)) / len(texts)
         held_out = {} if told.held_out is None else {"held_out": told.held_out.mean().item()}
         values = {
             "reward": told.scores.mean().item(),
@@ -179,14 +181,15 @@ class Updates:
             "entropy": -told.logprobs[told.mask].mean().item(),
             "length": told.mask.sum().item() / len(texts),
             "cut": sum(answer.finish == "length" for answer in told.answers) / len(texts),
-            "distinct": len(set(texts)) / len(texts),
+            "distinct": distinct,
+            "collapsed": float(has_collapsed(distinct, len(texts))),
             "coefficient": self.coefficient,
             "clipped": clipped / tokens,
             "value_loss": value_loss / tokens,
             "explained": algorithm.explained(told.values[told.mask], told.returns[told.mask]),
         }
         self._adapt(kl)
-        if not self._warned and has_collapsed(values["distinct"], len(texts)):
+        if values["collapsed"] and not self._warned:
             self._warned = True
             warnings.warn(
                 f"the policy has collapsed to {len(set(texts))} different answers to {len(texts)} prompts in update "
@@ -202,7 +205,7 @@ class Updates:
         for values in logged[-1:]:
             self.coefficient = values["coefficient"]
             self._adapt(values["kl"])
-        self._warned = any(has_collapsed(values["distinct"], len(self.turns(0))) for values in logged)
+        self._warned = any(values.get("collapsed") for values in logged)
 
     def _adapt(self, kl: float) -> None:
         if self.settings.kl_target is not None:
