@@ -82,11 +82,11 @@ class Preference:
 def _items(source: Source, kind: Care) -> Iterator[Item]:
     from cai_eval.training.comparisons import comparable, read_comparisons
 
-    data = SETS[kind]
+    published = SETS[kind]
     rows = [
         row
-        for number, row in enumerate(source.rows(data), 1)
-        if "chosen" not in row or comparable(row, f"row {number} of {data.name}")
+        for number, row in enumerate(source.rows(published), 1)
+        if "chosen" not in row or comparable(row, f"row {number} of {published.name}")
     ]
     comparisons = read_comparisons(rows, kind)
     ids = distinct(f"{kind} {each.id}" for each in comparisons)
