@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from cai_eval import registry
 from cai_eval.contracts import Item, PolicySpec, Record, Source
+from cai_eval.errors import UserError
 from cai_eval.study.judged import Judged, with_grades
 from cai_eval.study.plan import Cell, Plan
 from cai_eval.study.run import Listener, Outcome, called, checked, with_ideal
@@ -26,9 +27,11 @@ def rescore_plan(plan: Plan, directory: RunDirectory, source: Source, listener: 
     """Judge every finished cell anew whose benchmark can; the others, and the unfinished, stay as they are.
 
     computed: cells judged anew. reused: the other finished ones. A cell in which nothing could be judged any more
-    keeps its old records and is a failure.
+    keeps its old records and is a failure. Raises UserError where no cell is finished.
     """
     finished = [cell for cell in {c.hash: c for c in plan.cells}.values() if directory.cell(cell.hash).finished()]
+    if not finished:
+        raise UserError(f"no cell of {directory.path} is finished: leave --rescore out, so that they are computed.")
     failures: dict[str, str] = {}
     judged = 0
     with directory.lock():

@@ -8,6 +8,7 @@ import tiny
 from cai_eval import registry
 from cai_eval.benchmarks.lambada import Lambada
 from cai_eval.contracts import IDEAL, PolicySpec
+from cai_eval.errors import UserError
 from cai_eval.models.fingerprint import fingerprint
 from cai_eval.study.plan import Base, make_plan
 from cai_eval.study.rescore import rescore_plan
@@ -112,3 +113,6 @@ def test_unfinished_cells_are_left_alone(run, monkeypatch):
     (directory.path / "cells" / plan.cells[0].hash / "cell.json").unlink()
     judge_by(monkeypatch, lambda record: record)
     assert rescore_plan(plan, directory, source, Listener()).computed == 1
+    (directory.path / "cells" / plan.cells[1].hash / "cell.json").unlink()
+    with pytest.raises(UserError, match=r"no cell of .* is finished"):
+        rescore_plan(plan, directory, source, Listener())
