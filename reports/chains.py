@@ -75,7 +75,7 @@ class Chains:
             name=f"rows-{slug(name)}",
             title=f"{name}: rows of {made.rung}",
             caption=f"The first {len(shown)} of them, made by {made.trainer}; the data set holds them whole.",
-            frame=pd.DataFrame(shown),
+            frame=pd.DataFrame(shown).fillna(""),
         )
 
     def _answers(self, results: Results) -> Iterator[dict[str, str]]:
@@ -128,7 +128,9 @@ def _told(row: Mapping[str, Any]) -> dict[str, Any]:
             "critiques and revisions": "\n".join(rounds),
         }
     if {"first", "second", "label"} <= row.keys():
-        return {name: row.get(name, "") for name in ("prompt", "first", "second", "label", "principle", "by")}
+        told = {name: row.get(name, "") for name in ("prompt", "first", "second", "label", "principle", "by")}
+        thoughts = [text for verdicts in row.get("verdicts", {}).values() for v in verdicts for text in v["reasonings"]]
+        return {**told, "reasonings, in both orders": "\n".join(thoughts)} if any(thoughts) else told
     return {name: value for name, value in row.items() if isinstance(value, str | int | float)}
 
 

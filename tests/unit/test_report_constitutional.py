@@ -150,6 +150,18 @@ def test_rows_show_whole_chains_and_labels_are_counted_once(tmp_path):
     assert "RL-CAI, 20 updates" not in said
 
 
+def test_a_label_stands_beside_the_thoughts_that_led_to_it(tmp_path):
+    results = judged_study.study(tmp_path)
+    labels = next(m for m in results.trained if m.intervention == "helpful-labels" and m.rung == "large")
+    verdict = {"logprobs": [[-1, -2], [-2, -1]], "reasonings": [" (A) harms.", " (B) harms."]}
+    rows = [{**judged_study.label(0), "verdicts": {"less-harm": [verdict]}}, judged_study.label(1)]
+    judged_study.write_rows(labels.folder, rows)
+    tables = {part.name: part.frame for part in Chains(Chains.Config()).draw(results)}
+    thoughts = tables["rows-helpful-labels"]["reasonings, in both orders"]
+    assert thoughts.tolist() == [" (A) harms.\n (B) harms.", ""]
+    assert "reasonings, in both orders" not in tables["rows-other-labels"]
+
+
 def test_evasion_is_drawn_by_kind_of_prompt(results):
     figures = {part.name: part for part in Conduct(Conduct.Config()).draw(results) if isinstance(part, Figure)}
     assert set(figures["evasive-answers"].data["category"]) == set(judged_study.KINDS)
