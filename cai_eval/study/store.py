@@ -300,7 +300,7 @@ def publish(path: Path, content: bytes) -> None:
     """
     with disk_errors(path):
         if path.exists() and not path.is_file():
-            raise UserError(f"{str(path)!r} exists and is no file: choose another --out.")
+            raise UserError(f"{str(path)!r} exists and is no file: choose another place.")
         temporary = path.with_name(path.name + ".tmp")
         temporary.write_bytes(content)
         _replace(temporary, path)
@@ -326,7 +326,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
             raise UserError(f"no space is left for {str(path)!r}: free some and run the same command again.") from error
         if error.errno in REFUSALS:
-            raise UserError(f"cannot write to {str(path)!r} ({error.strerror}): choose another --out.") from error
+            raise UserError(f"cannot write to {str(path)!r} ({error.strerror}): choose another place.") from error
         raise
 
 

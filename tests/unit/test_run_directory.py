@@ -83,7 +83,7 @@ def test_other_directories_are_left_alone(tmp_path):
     with pytest.raises(UserError, match="holds a run of suite 'hhh', not 'other'"):
         RunDirectory.create(tmp_path / "run", "other")
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="choose another --out"):
+    with pytest.raises(UserError, match="choose another place"):
         RunDirectory.create(tmp_path / "file" / "run", "s")
     assert sorted(os.listdir(tmp_path / "mine")) == ["thesis.tex"]
 

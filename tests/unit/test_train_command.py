@@ -109,7 +109,7 @@ def test_a_value_that_is_no_yaml_is_named(value: str) -> None:
 
 
 def test_a_place_that_cannot_be_written_to_is_named(train: Any, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"cannot write to '.*talks\.jsonl' .*: choose another --out"):
+    with pytest.raises(UserError, match=r"cannot write to '.*talks\.jsonl' .*: choose another place"):
         train("--input", "prompt=base", "--out", str(tmp_path / "talks.jsonl"))
 
 
