@@ -29,7 +29,7 @@ def command() -> int:
     cache = cache_directory()
     used = sum(path.stat().st_size for path in cache.rglob("*") if path.is_file()) if cache.exists() else 0
     free = shutil.disk_usage(cache if cache.exists() else Path.home()).free
-    click.echo(f"cache: {used / 2**20:,.0f} MiB of models and answers; {free / 2**30:,.0f} GiB free beside it")
+    click.echo(f"cache: {used / 2**20:,.0f} MiB of models and answers in {cache}; {free / 2**30:,.0f} GiB free there")
     plugins = [plugin.problem for group in registry.GROUPS for plugin in registry.describe(group) if plugin.problem]
     constitutions = list(_constitutions())
     for what, broken in (("plug-ins", plugins), ("constitutions", constitutions)):

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 @click.argument("trainer")
 @click.option("--start", required=True, help="The model: a hub id, a directory, or with --ladder one of its rungs.")
 @click.option("--ladder", help="A ladder's name or YAML file; NAME@largest then means its largest rung.")
-@click.option("--set", "config", multiple=True, metavar="KEY=VALUE", help="A key of the trainer's config.")
+@click.option(
+    "--set", "config", multiple=True, metavar="KEY=VALUE", help="A key of its config: `cai-eval list trainers NAME`."
+)
 @click.option("--input", "inputs", multiple=True, metavar="SLOT=WHAT", help="An intervention, or a JSON-lines file.")
 @click.option(
     "--data", type=click.Path(path_type=Path), help="Folder with the upstream data files, instead of the hub."
