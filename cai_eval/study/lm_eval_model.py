@@ -16,7 +16,7 @@ from typing import Any
 import lm_eval.models  # noqa: F401 - enters lm-eval's own models, which it does only where there are none
 from lm_eval.api.registry import model_registry
 
-from cai_eval.contracts import PolicySpec
+from cai_eval.contracts import ContextTooLong, PolicySpec
 from cai_eval.data import PublishedSource
 from cai_eval.errors import UserError
 from cai_eval.inference.lm_eval_bridge import PolicyLM
@@ -87,8 +87,13 @@ def main() -> None:
     try:
         cli_evaluate()
     except UserError as error:
-        print(f"cai-eval: {error}", file=sys.stderr)
-        sys.exit(2)
+        sentence = str(error)
+    except ContextTooLong as error:
+        sentence = f"{error}: give fewer examples or conversations, or a model with a larger context."
+    else:
+        return
+    print(f"cai-eval: {sentence}", file=sys.stderr)
+    sys.exit(2)
 
 
 if NAME not in model_registry:

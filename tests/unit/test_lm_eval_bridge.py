@@ -4,7 +4,7 @@ from types import SimpleNamespace
 import pytest
 from toy_policy import ToyPolicy
 
-from cai_eval.contracts import Request, Sample, Sampling
+from cai_eval.contracts import ContextTooLong, Request, Sample, Sampling
 from cai_eval.errors import UserError
 from cai_eval.inference.lm_eval_bridge import PolicyLM, sampling
 
@@ -49,6 +49,19 @@ def test_mixed_requests_come_back_in_order():
         instance("generate_until", "c", {}),
     ]
     assert PolicyLM(Talker()).respond(asked) == ["a0/0.0", (-1.0, False), "c0/0.0"]
+
+
+@pytest.mark.parametrize("error", [UserError("mend it."), ContextTooLong("a request of 9 tokens")])
+def test_the_command_ends_with_a_sentence(error, monkeypatch, capsys):
+    from cai_eval.study.lm_eval_model import main
+
+    def refuse():
+        raise error
+
+    monkeypatch.setattr("lm_eval.__main__.cli_evaluate", refuse)
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    assert capsys.readouterr().err.startswith(f"cai-eval: {error}")
 
 
 def test_settings_are_translated_or_refused():
