@@ -5,6 +5,7 @@ pydantic and yaml are imported on first use.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     import yaml
     from pydantic import ValidationError
 
+_PYDANTIC = re.compile(r"\b(?:Input|String|List|Tuple|Set|Dictionary) should")  #: we name the key instead
 T = TypeVar("T")
 Location = tuple[str | int, ...]  #: keys and list indices from the root of the data to a value
 Where = Callable[[Location], str]  #: what to say before a problem at a location ("suite.yaml:7", "trainer 'none'")
@@ -110,8 +112,8 @@ def _sentence(error: ValidationError, model: type, where: Where) -> str:
                     f"{repr(name) if name else 'the file'} should hold keys and values, not {_short(entry['input'])}"
                 )
             case _:
-                message = entry["msg"].removeprefix("Value error, ")
-                message = message.removesuffix(".").replace("Input should", "should")
+                message = _PYDANTIC.sub("should", entry["msg"].removeprefix("Value error, "))
+                message = message.removesuffix(".").partition(" after validation")[0]
                 given = "" if entry["type"] == "value_error" else f", not {_short(entry['input'])}"
                 problem = (f"{name!r} " if name else "") + message + given
         problems.append(f"{where(location)}: {problem}")

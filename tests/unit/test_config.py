@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from cai_eval.config import load_yaml, parse_yaml, validate
 from cai_eval.errors import UserError
@@ -99,6 +99,20 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "latin.yaml").write_bytes("name: é".encode("latin-1"))
     with pytest.raises(UserError, match="it is not UTF-8 text"):
         load_yaml(tmp_path / "latin.yaml", Whole)
+
+
+@pytest.mark.parametrize(
+    ("model", "value", "expected"),
+    [
+        (Annotated[str, Field(min_length=1)], "", "should have at least 1 character, not ''."),
+        (Annotated[dict[str, int], Field(min_length=1)], {}, "should have at least 1 item, not {}."),
+        (Annotated[list[int], Field(max_length=1)], [1, 2], "should have at most 1 item, not [1, 2]."),
+    ],
+)
+def test_a_problem_is_said_of_the_key_alone(model, value, expected):
+    with pytest.raises(UserError) as raised:
+        validate(model, value, lambda location: "here")
+    assert str(raised.value) == f"here: {expected}"
 
 
 def test_mappings_are_named_by_the_caller():
