@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -40,17 +39,12 @@ def draw(panels: Sequence[Panel]) -> Canvas:
     """One panel in a column, or several in two columns of a page, with labels at the line ends."""
     from matplotlib.ticker import MaxNLocator
 
-    alone = len(panels) == 1
     labels = [course.label for panel in panels for course in panel.courses]
     looks = list(style.series([str(i) for i in range(1 + max(c.look for p in panels for c in p.courses))]).values())
-    figure, axes = style.panels(
-        1.3 * style.COLUMN if alone else style.PAGE,
-        math.ceil(len(panels) / 2),
-        1 if alone else 2,
-        height=1.8 if alone else 1.4,
-        margins=style.Margins(right=lettering.room_for(labels)),
-    )
-    for ax, panel in zip(axes, panels, strict=False):
+    margins = style.Margins(right=lettering.room_for(labels))
+    height = 1.8 if len(panels) == 1 else 1.4
+    figure, axes = style.grid(len(panels), alone=1.3 * style.COLUMN, height=height, margins=margins)
+    for ax, panel in zip(axes, panels, strict=True):
         lettering.heading(ax, panel.title, panel.quantity)
         charts.value_axis(ax, panel.unit)
         ends = []
@@ -64,8 +58,6 @@ def draw(panels: Sequence[Panel]) -> Canvas:
         ax.margins(x=0.04)
         ax.autoscale_view()
         lettering.label_ends(ax, ends)
-    for ax in axes[len(panels) :]:
-        ax.remove()
     return figure
 
 

@@ -223,16 +223,11 @@ def _kept(said: Forecasts, level: float) -> list[dict[str, Any]]:
 
 
 def _grid(count: int, lines: int, columns: int) -> tuple[Canvas, list[Axes]]:
-    """So many panels below a key of so many lines; what is left over in the last row is taken away."""
-    columns = min(columns, count)
-    figure, axes = style.panels(
-        style.PAGE if columns > 1 else style.COLUMN,
-        -(-count // columns),
+    """So many panels below a key of so many lines."""
+    return style.grid(
+        count,
         columns,
         height=1.5 if count == 1 else 1.25,
         margins=style.Margins(right=0.2, bottom=0.3),
         header=lettering.LINE * lines / style.POINTS,
     )
-    for ax in axes[count:]:
-        ax.remove()
-    return figure, axes[:count]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -61,15 +60,9 @@ def figure(results: Results, frame: pd.DataFrame) -> Figure:
 def _drawn(results: Results, frame: pd.DataFrame) -> Canvas:
     names = frame["intervention"].unique().tolist()
     looks = style.series([style.size_label(size) for size in sorted(frame["parameters"].unique())])
-    alone = len(names) == 1
-    canvas, axes = style.panels(
-        style.COLUMN if alone else style.PAGE,
-        math.ceil(len(names) / 2),
-        1 if alone else 2,
-        margins=style.Margins(right=lettering.room_for(list(looks))),
-    )
+    canvas, axes = style.grid(len(names), margins=style.Margins(right=lettering.room_for(list(looks))))
     low, high = min(0.5, frame["accuracy"].min()), frame["accuracy"].max()
-    for ax, name in zip(axes, names, strict=False):
+    for ax, name in zip(axes, names, strict=True):
         lettering.heading(ax, results.interventions.get(name, name), "accuracy, comparisons held out")
         charts.value_axis(ax, "fraction")
         ax.set_ylim(low - ROOM, high + ROOM)
@@ -86,6 +79,4 @@ def _drawn(results: Results, frame: pd.DataFrame) -> Canvas:
         ax.set_xticks(ticks, [f"{tick:,.0f}" for tick in ticks])
         ax.set_xticks([], minor=True)
         lettering.label_ends(ax, ends)
-    for ax in axes[len(names) :]:
-        ax.remove()
     return canvas

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar
 
@@ -65,18 +64,10 @@ def losses(results: Results) -> pd.DataFrame:
 def _drawn(results: Results, frame: pd.DataFrame, smooth: int) -> Canvas:
     names = frame["intervention"].unique().tolist()
     looks = style.series([style.size_label(size) for size in sorted(frame["parameters"].unique())])
-    alone = len(names) == 1
-    figure, axes = style.panels(
-        style.COLUMN if alone else style.PAGE,
-        math.ceil(len(names) / 2),
-        1 if alone else 2,
-        margins=style.Margins(right=lettering.room_for(list(looks))),
-    )
-    for ax, name in zip(axes, names, strict=False):
+    figure, axes = style.grid(len(names), margins=style.Margins(right=lettering.room_for(list(looks))))
+    for ax, name in zip(axes, names, strict=True):
         lettering.heading(ax, results.interventions.get(name, name), "nats a token")
         _curves(ax, frame[frame["intervention"] == name], looks, smooth)
-    for ax in axes[len(names) :]:
-        ax.remove()
     return figure
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -59,18 +58,10 @@ def against_size(panels: Sequence[Panel], titles: Mapping[str, str]) -> Canvas:
     curves = charts.curve_labels(frame, titles).values()
     overlays = [label for panel in panels for label in panel.overlay]
     names = [*curves, *overlays, *(panel.difference for panel in panels)]
-    alone = len(panels) == 1
-    figure, axes = style.panels(
-        style.COLUMN if alone else style.PAGE,
-        math.ceil(len(panels) / 2),
-        1 if alone else 2,
-        height=1.6 if alone else 1.25,
-        margins=style.Margins(right=lettering.room_for(names)),
-    )
-    for ax, panel in zip(axes, panels, strict=False):
+    margins = style.Margins(right=lettering.room_for(names))
+    figure, axes = style.grid(len(panels), height=1.6 if len(panels) == 1 else 1.25, margins=margins)
+    for ax, panel in zip(axes, panels, strict=True):
         _draw(ax, titles, panel)
-    for ax in axes[len(panels) :]:
-        ax.remove()
     return figure
 
 

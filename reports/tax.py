@@ -106,25 +106,16 @@ class Tax:
         titles = results.interventions
         looks = style.series(list(titles))
         stages = self.config.stages
-        columns = min(2, len(parts))
-        width = style.PAGE if columns == 2 else style.COLUMN
+        width = style.PAGE if len(parts) > 1 else style.COLUMN
         steps = [(f"{titles[a]} → {titles[b]}", looks[b].colour) for a, b in pairwise(stages)]
         whole = (f"{titles[stages[0]]} → {titles[stages[-1]]}", style.colour("ink"))
         lines = lettering.key_lines(width, [*steps, whole])
-        figure, axes = style.panels(
-            width,
-            -(-len(parts) // columns),
-            columns,
-            height=1.3,
-            margins=style.Margins(right=0.15),
-            header=lettering.LINE * len(lines) / style.POINTS,
-        )
-        for ax, (name, part) in zip(axes, parts.items(), strict=False):
+        header = lettering.LINE * len(lines) / style.POINTS
+        figure, axes = style.grid(len(parts), height=1.3, margins=style.Margins(right=0.15), header=header)
+        for ax, (name, part) in zip(axes, parts.items(), strict=True):
             lettering.heading(ax, name, f"{quantity(measures[name])} lost ({measures[name].label})")
             charts.difference_axis(ax, measures[name].unit)
             charts.waterfall(ax, part, [looks[stage].colour for stage in stages[1:]])
-        for ax in axes[len(parts) :]:
-            ax.remove()
         lettering.key(figure, lines)
         return Figure(
             name="tax-decomposition",

@@ -54,12 +54,10 @@ class Training:
     def _rewards(self, results: Results, logged: pd.DataFrame, baseline: pd.DataFrame) -> Figure:
         """A panel for each policy, with best-of-n of what it started from."""
         names = list(dict.fromkeys(logged["intervention"]))
-        columns = min(2, len(names))
         margins = style.Margins(right=lettering.room_for(list(SIDES.values())))
-        width = style.PAGE if columns == 2 else style.COLUMN
-        figure, axes = style.panels(width, -(-len(names) // columns), columns, height=1.3, margins=margins)
+        figure, axes = style.grid(len(names), height=1.3, margins=margins)
         drawn = []
-        for ax, name in zip(axes, names, strict=False):
+        for ax, name in zip(axes, names, strict=True):
             lettering.heading(ax, first_title(results, name), "mean PM score of an update's answers")
             rows = self._smoothed(logged[logged["intervention"] == name])
             chosen = baseline[(baseline["intervention"] == name) & (baseline["rung"] == logged["rung"].iloc[0])]
@@ -74,8 +72,6 @@ class Training:
             ax.autoscale_view()
             lettering.label_ends(ax, ends)
             drawn += [rows, chosen]
-        for ax in axes[len(names) :]:
-            ax.remove()
         return Figure(
             name="reward-kl",
             title="Reward against √KL",

@@ -150,6 +150,25 @@ def panels(
     return figure, axes
 
 
+def grid(
+    count: int,
+    columns: int = 2,
+    alone: float = COLUMN,
+    height: float = 1.6,
+    margins: Margins = Margins(),
+    header: float = 0.0,
+) -> tuple[Figure, list[Axes]]:
+    """So many panels, at most `columns` in a row across the page; what is left over in the last row is taken away.
+
+    alone: the figure's width where there is one panel; height: of one panel; header: above them all; in inches.
+    """
+    columns = min(columns, count)
+    figure, axes = panels(PAGE if columns > 1 else alone, -(-count // columns), columns, height, margins, header)
+    for spare in axes[count:]:
+        spare.remove()
+    return figure, axes[:count]
+
+
 def size_label(parameters: float) -> str:
     """19M, 302M, 1.2B: non-embedding parameters as people say them."""
     for limit, unit in ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k")):
