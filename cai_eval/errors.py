@@ -12,8 +12,10 @@ class UserError(Exception):
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> UserError:
-    """The error for a name that is not among `known`; offers the nearest ones."""
-    names = sorted(known)
+    """The error for a name that is not among `known`; offers the nearest ones, or all: a list in its order, as of
+    models by size, anything else by the alphabet.
+    """
+    names = known if isinstance(known, list) else sorted(known)
     near = get_close_matches(name, names, n=3, cutoff=0.5)
     if near:
         mend = "did you mean " + " or ".join(repr(n) for n in near) + "?"

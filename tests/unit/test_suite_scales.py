@@ -53,6 +53,11 @@ def suite(tmp_path):
     return str(path)
 
 
+def test_rungs_are_offered_by_size():
+    with pytest.raises(UserError, match=r"unknown rung 'x': there are 24k, 98k, 330k, 790k, 2\.6M\."):
+        chosen(load_ladder("lab"), ["x"])
+
+
 def test_without_a_scale_the_file_is_as_it_stands(suite):
     plain = load_suite(suite)
     assert plain.rungs == ["98k"]
