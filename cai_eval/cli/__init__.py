@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from importlib import import_module
 from keyword import iskeyword
+from typing import Any
 
 import click
 
@@ -67,6 +69,7 @@ def cli() -> None:
 
 def main() -> None:
     """Entry point: exit code 0 fine, 1 failed or regressed, 2 misuse, 130 interrupted."""
+    warnings.showwarning = _note
     try:
         code = cli.main(standalone_mode=False)
     except UserError as error:
@@ -81,3 +84,8 @@ def main() -> None:
     except BrokenPipeError:
         sys.exit(1)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _note(message: Warning | str, *_: Any, **__: Any) -> None:
+    """A warning as a line to read: which line of code gave it helps no user."""
+    click.echo(f"{click.style('note', fg='yellow')} {message}", err=True)

@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 
 import pytest
 import tiny
 
 from cai_eval import registry
-from cai_eval.cli import main
+from cai_eval.cli import cli, main
 from cai_eval.study.store import FORMAT
 
 
@@ -27,6 +28,8 @@ def _cache(tmp_path, monkeypatch):
 def call(monkeypatch, capsys):
     """Calls `cai-eval`; gives (exit code, standard output, standard error)."""
 
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)  # `main` sets its own, for good
+
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["cai-eval", *map(str, arguments)])
         with pytest.raises(SystemExit) as exit_:
@@ -35,6 +38,14 @@ def call(monkeypatch, capsys):
         return exit_.value.code, captured.out, captured.err
 
     return run
+
+
+def test_a_warning_is_one_line_without_the_code_that_gave_it(call, monkeypatch):
+    def warn(**_):
+        warnings.warn("the policy has collapsed.", stacklevel=1)
+
+    monkeypatch.setattr(cli, "main", warn)
+    assert call("run") == (0, "", "note the policy has collapsed.\n")
 
 
 @pytest.fixture
