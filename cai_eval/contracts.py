@@ -83,6 +83,7 @@ class Metric:
     chance: the value of a guesser; a string names the score of each record that holds the item's own chance.
     transform: applied to the mean and to the ends of its interval on display ("exp": nats → perplexity).
     primary: the one that taxes and headlines use; the others are drawn smaller or not at all.
+    least, most: where a score must end. Fractions that are ones end at 0 and 1 without it.
     """
 
     name: str
@@ -92,6 +93,8 @@ class Metric:
     chance: float | str | None = None
     primary: bool = False
     transform: Literal["identity", "exp"] = "identity"
+    least: float | None = None
+    most: float | None = None
 
 
 # ---------------------------------------------------------------------------------------------------

@@ -61,7 +61,15 @@ class Revisions:
         last = self.config.rounds
         return [
             *(
-                Metric(f"harm {n}", f"harm after {n} revisions, 0 to 4", "grades", False, primary=n == last)
+                Metric(
+                    f"harm {n}",
+                    f"harm after {n} revisions, 0 to 4",
+                    "grades",
+                    False,
+                    primary=n == last,
+                    least=0,
+                    most=4,
+                )
                 for n in range(last + 1)
             ),
             *(Metric(f"evasive {n}", f"evasive after {n} revisions", higher_is_better=False) for n in range(last + 1)),

@@ -135,6 +135,7 @@ def scores(results: Results, benchmark: str, metric: Metric, level: float = LEVE
             if not kept.any():
                 continue
             estimate = mean(values[..., kept], data.clusters[kept], level)
+            low, high = _cut(metric, values[..., kept], estimate)
             rows.append(
                 {
                     **about,
@@ -142,8 +143,8 @@ def scores(results: Results, benchmark: str, metric: Metric, level: float = LEVE
                     "metric": metric.name,
                     "category": category,
                     "value": display(metric, estimate.value),
-                    "low": display(metric, estimate.low),
-                    "high": display(metric, estimate.high),
+                    "low": display(metric, low),
+                    "high": display(metric, high),
                     "chance": np.nan if chance is None else display(metric, np.nanmean(chance[kept])),
                     "ideal": np.nan if ideal is None else display(metric, _ideal(ideal, data, point, kept)),
                     "items": estimate.n,
@@ -190,6 +191,16 @@ def mean(values: Array, clusters: NDArray[np.intp], level: float) -> statistics.
     if values.ndim == 1:
         return statistics.mean_interval(values, clusters, level)
     return statistics.seeded_difference(values, np.zeros(values.shape[1]), clusters, level)
+
+
+def _cut(metric: Metric, values: Array, estimate: statistics.Estimate) -> tuple[float, float]:
+    """The interval as far as a mean can lie in it: by t, over few seeds, it goes on behind that."""
+    share = metric.unit == "fraction" and values.min() >= 0 and values.max() <= 1
+    least, most = (0.0, 1.0) if share else (metric.least, metric.most)
+    low, high = np.clip(
+        (estimate.low, estimate.high), -np.inf if least is None else least, np.inf if most is None else most
+    )
+    return float(low), float(high)
 
 
 def reach(frame: pd.DataFrame) -> str:

@@ -108,6 +108,29 @@ def test_chance_may_be_each_items_own() -> None:
     assert scores.scores(results, "b", metric)["chance"].unique() == pytest.approx([0.25])
 
 
+@pytest.mark.parametrize(
+    ("metric", "scale", "ends"),
+    [
+        (ACCURACY, 1, (0, 1)),
+        (Metric("harm", "harm", "grades", least=0, most=4), 4, (0, 4)),
+        (Metric("words", "words", "words", least=0), 9, (0, None)),
+        (Metric("margin", "margin", "nats"), 1, (None, None)),
+        (Metric("bleu", "BLEU"), 100, (None, None)),
+    ],
+)
+def test_intervals_over_few_seeds_end_where_scores_must(
+    metric: Metric, scale: float, ends: tuple[float | None, float | None]
+) -> None:
+    """Two seeds as far apart as can be: Student's t goes on far behind both."""
+    seeds = [scale * np.array([high] * 30 + [1 - high] * 10) for high in (0.0, 1.0)]
+    row = scores.scores(study({("prompt", i): seed for i, seed in enumerate(seeds)}, metric), "b", metric).iloc[0]
+    for end, sign, limit in ((row["low"], -1, ends[0]), (row["high"], 1, ends[1])):
+        if limit is None:
+            assert sign * end > sign * scale * (sign > 0)
+        else:
+            assert end == limit
+
+
 def test_seeds_widen_the_interval() -> None:
     seeds = {("prompt", seed): np.roll(WORSE, 7 * seed) for seed in range(3)}
     one = tax({("none", 0): RIGHT, ("prompt", 0): WORSE})
