@@ -36,6 +36,7 @@ ROLES: Mapping[str, tuple[str, str]] = {
     "series-4": ("#aa4499", "#dd88cc"),
     "series-5": ("#b37a00", "#e6b94d"),
     "series-6": ("#332288", "#9a8cf0"),
+    "series-7": ("#882255", "#e07a9f"),
     "loss": ("#b3261e", "#f2857d"),
     "gain": ("#0a7d4f", "#4cc995"),
 }
@@ -61,9 +62,9 @@ class Series:
 def series(names: Sequence[str]) -> dict[str, Series]:
     """A look for each name, by position: the first one is ink, the others are coloured.
 
-    From the eighth on colours come again, with other markers.
+    From the ninth on colours come again, with other markers.
     """
-    return {name: Series(colour(f"series-{i % 7}"), MARKERS[(i + i // 7) % 7], name) for i, name in enumerate(names)}
+    return {name: Series(colour(f"series-{i % 8}"), MARKERS[(i + i // 8) % 7], name) for i, name in enumerate(names)}
 
 
 @contextmanager
