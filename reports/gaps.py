@@ -14,7 +14,7 @@ from scipy import special
 from cai_eval import statistics
 from cai_eval.contracts import Record, Results
 from cai_eval.pages import charts, lettering, style
-from cai_eval.pages.scores import LEVEL
+from cai_eval.pages.scores import LEVEL, trained
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,8 +28,8 @@ LEAST = 20  #: comparisons in a bin; fewer say nothing of it
 LOGISTIC = "logistic"
 CAPTION = (
     f"Comparisons in {BINS} bins of equal count, or fewer of {LEAST} each, by the difference of the two scores: its "
-    f"mean across, agreement with the labels upwards, with {LEVEL:.0%} intervals by clusters. Broken line: the "
-    "logistic function, which scores are trained to follow."
+    f"mean across, agreement with the labels upwards, with {LEVEL:.0%} intervals by clusters; training seeds are "
+    "pooled. Broken line: the logistic function, which scores are trained to follow."
 )
 
 
@@ -54,15 +54,14 @@ class Panel:
 
 
 def gaps(results: Results, intervention: str, category: str = "") -> list[Gaps]:
-    """One for each cell of a preference model, by size; none of a policy. category: of the comparisons, or all."""
-    cells = results.cells
-    own = cells[(cells["benchmark"] == BENCHMARK) & (cells["intervention"] == intervention)]
+    """One for each size of a preference model, training seeds pooled; none of a policy. category: of the comparisons,
+    or all.
+    """
     found = []
-    for cell, row in own.sort_values("parameters").iterrows():
-        records = [record for record in results.details(str(cell)) if "scores" in record.details]
+    for about, cells in trained(results, BENCHMARK, intervention):
+        records = [record for cell in cells for record in results.details(cell) if "scores" in record.details]
         records = [record for record in records if not category or record.category == category]
         if records:
-            about = {"rung": row["rung"], "parameters": row["parameters"], "intervention": intervention, "cell": cell}
             found.append(_gaps(about, records))
     return found
 

@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
 from cai_eval.contracts import Record, Results
+from cai_eval.pages.scores import trained
 
 from .forecasts import NOBODY_KNOWS, Forecasts
 
 
 def labels(results: Results, benchmark: str, intervention: str) -> list[Forecasts]:
-    """The labels of one intervention at each size, smallest first; a forecast is of the answer that it prefers."""
-    cells = results.cells[
-        (results.cells["benchmark"] == benchmark) & (results.cells["intervention"] == intervention)
-    ].sort_values("parameters")
-    return [_labels(results, str(cell)) for cell in cells.index]
+    """The labels of one intervention at each size, smallest first, training seeds pooled; a forecast is of the answer
+    that it prefers.
+    """
+    return [_labels(results, about, cells) for about, cells in trained(results, benchmark, intervention)]
 
 
-def _labels(results: Results, cell: str) -> Forecasts:
-    records = [record for record in results.details(cell) if not record.error]
+def _labels(results: Results, about: Mapping[str, Any], cells: Sequence[str]) -> Forecasts:
+    records = [record for cell in cells for record in results.details(cell) if not record.error]
     better = np.array([p_better(record) for record in records])
     clusters = np.array([record.cluster for record in records])
-    about = {name: results.cells.loc[cell, name] for name in ("model", "rung", "parameters", "intervention", "label")}
     said = np.maximum(better, 1 - better)
     return Forecasts(
-        about={**about, "cell": cell},
+        about=about,
         p=said,
         c=np.where(better == 0.5, 0.5, (better > 0.5).astype(float)),
         clusters=clusters,

@@ -111,6 +111,18 @@ def points(results: Results, data: Scores) -> Iterator[tuple[Point, dict[str, An
     return iter(sorted(found, key=lambda f: (f[1]["parameters"], f[1]["rung"], order.get(f[0][1], len(order)))))
 
 
+def trained(results: Results, benchmark: str, intervention: str) -> list[tuple[dict[str, Any], list[str]]]:
+    """By size what frames say of a model, and its cells, one for each training seed (of two of one seed the later)."""
+    cells = results.cells
+    own = cells[(cells["benchmark"] == benchmark) & (cells["intervention"] == intervention)]
+    own = own.drop_duplicates(["model", "seed"], keep="last").sort_values("parameters", kind="stable")
+    names = ["model", "rung", "parameters", "intervention", "label"]
+    return [
+        ({**group.iloc[0][names].to_dict(), "cell": group.index[0]}, [str(cell) for cell in group.index])
+        for _, group in own.groupby("model", sort=False)
+    ]
+
+
 SCORE_COLUMNS = [
     *("benchmark", "metric", "category", "model", "rung", "parameters", "intervention", "label", "seeds", "errors"),
     *("value", "low", "high", "chance", "ideal", "items", "clusters", "cell"),

@@ -91,6 +91,14 @@ def test_a_tie_agrees_by_half_and_a_soft_label_by_its_chance(study: Results) -> 
     assert first.gap == pytest.approx([0, 1, 1])
 
 
+def test_training_seeds_of_a_size_are_one_curve(study: Results) -> None:
+    again = study.cells[study.cells["intervention"] == "hh-pm"].assign(seed="1").rename(index="{} again".format)
+    seeds = replace(
+        study, cells=pd.concat([study.cells, again]), details=lambda cell: study.details(cell.removesuffix(" again"))
+    )
+    assert [(each.about["rung"], each.gap.size) for each in gaps(seeds, "hh-pm")] == [(rung, 8000) for rung in LADDER]
+
+
 def test_bins_of_few_comparisons_are_joined_and_their_intervals_stay_shares(study: Results) -> None:
     given = [Record(f"i{n}", f"c{n}", details={"scores": [n, 0], "label": float(n % 5 > 0)}) for n in range(50)]
     figure, *_ = Preferences(Preferences.Config()).draw(replace(study, details=lambda _: given))
